@@ -1,0 +1,202 @@
+"""The command line, `python -m engine ...`: arguments in, engine calls, rich output. No logic of its own."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from engine.errors import EngineError
+
+out = Console()
+err = Console(stderr=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        arguments: What stands behind `python -m engine`; None takes the process's own.
+
+    Returns:
+        The exit status: 0, 2 for a mistake that the message explains, 130 when interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    handler = RichHandler(console=err, show_path=False, show_time=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    try:
+        options.run(options)
+    except EngineError as error:
+        if options.debug:
+            raise
+        err.print(f"[bold red]error:[/] {_plain(error)}", highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        err.print("stopped; what was finished is kept, the same command goes on from there")
+        return 130
+    return 0
+
+
+def _plain(error: Exception) -> str:
+    """An error's text as one line that rich does not take for markup."""
+    return " ".join(str(error).split()).replace("[", r"\[")
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float, float], None]]:
+    """A progress bar per stage on standard error, with the time left."""
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=err) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def note(stage: str, done: float, total: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield note
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    from engine.catalog import COLLECTIONS, ENCODERS, fetch_collection
+    from engine.errors import InputError
+    from engine.library import open_encoder
+    from engine.store import Store
+
+    if options.name in ENCODERS:
+        out.print(f"{options.name}: {open_encoder(options.name, Store()).folder}", soft_wrap=True)
+        return
+    if options.name not in COLLECTIONS:
+        known = ", ".join([*COLLECTIONS, *ENCODERS])
+        raise InputError(f"{options.name!r} is in no catalog; allowed are {known}")
+    with _progress() as progress:
+        folder, new = fetch_collection(options.name, Store(), options.source, progress)
+    source = COLLECTIONS[options.name]
+    if new:
+        out.print(f"{source.title}: {source.about}. Licence: {source.licence}, {source.licence_url}", soft_wrap=True)
+        out.print(f"Cite: {source.citation}", soft_wrap=True)
+    out.print(f"{'fetched and verified' if new else 'already there'}: {folder}", soft_wrap=True)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    import json
+
+    from engine.evaluation import as_json, evaluate, summarise
+    from engine.library import open_collection, open_encoder
+    from engine.store import Store
+
+    store = Store()
+    given = {"query": options.query_prompt, "document": options.document_prompt}
+    prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
+    encoder = open_encoder(options.encoder, store, prompts=prompts, max_length=options.max_length)
+    collection = open_collection(options.collection, store, every=options.every, skip_invalid=options.skip_invalid)
+    for reason, count in collection.skipped:
+        err.print(f"left out: {count} times {reason}")
+    about = {
+        "opened_as": {
+            "collection": _name_or_path(options.collection),
+            "every": options.every,
+            "skip_invalid": options.skip_invalid,
+            "encoder": _name_or_path(options.encoder),
+        }
+    }
+    with _progress() as progress:
+        evaluation = evaluate(
+            encoder, collection, store, top_k=options.top_k, index=options.index, about=about, progress=progress
+        )
+    summary = summarise(evaluation)
+    if options.json:
+        result = json.dumps(as_json(evaluation, summary), indent=1, ensure_ascii=False)
+        if str(options.json) == "-":
+            sys.stdout.write(result + "\n")
+            return
+        _write(options.json, result)
+    _print_summary(evaluation, summary)
+
+
+def _print_summary(evaluation: object, summary: object) -> None:
+    from rich.table import Table
+
+    from engine.metrics import label
+
+    about = evaluation.about
+    out.print(f"[bold]{about['encoder']['name']}[/] on [bold]{about['collection']['name']}[/]  ({evaluation.key[:8]})")
+    names = ("map", "hit@1", "ndcg@10", "recall@10")
+    table = Table("setting", "cells", *[label(name) for name in names])
+    for row in summary.settings.iter_rows(named=True):
+        values = ["-" if row[name] is None else f"{row[name]:.4f}" for name in names]
+        table.add_row(row["setting"], f"{row['cells']} of {row['expected']}", *values)
+    out.print(table)
+    distance = summary.mean_rank_distance()
+    if distance is not None:
+        random = summary.rank_distance["random"].mean()
+        out.print(f"rank distance {distance:.0f} (a random ranking: {random:.0f}; lower is less biased)")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from rich.table import Table
+
+    from engine.doctor import check
+
+    table = Table("", "what", "state", "what to do")
+    for finding in check():
+        table.add_row("[green]ok[/]" if finding.good else "[yellow]![/]", finding.what, finding.state, finding.advice)
+    out.print(table)
+
+
+def _write(path: Path, text: str) -> None:
+    from engine.errors import InputError
+
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); give a file in a folder that exists"
+        ) from error
+
+
+def _name_or_path(name: str) -> str:
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine", description="Hybrid Batch Lab on the command line.")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    fetch = commands.add_parser("fetch", help="download or copy a named collection or encoder, and verify it")
+    fetch.add_argument("name", help="xquad-r, mlqa-r, or an encoder's catalog name")
+    fetch.add_argument("--from", dest="source", type=Path, metavar="DIR", help="copy from a folder, no network needed")
+    fetch.set_defaults(run=_fetch)
+
+    evaluate = commands.add_parser("evaluate", help="rank a collection with an encoder")
+    evaluate.add_argument(
+        "--encoder", default="multilingual-e5-small", help="catalog name, checkpoint, folder or Hub id"
+    )
+    evaluate.add_argument("--collection", required=True, help="catalog name or folder")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here; - for standard output")
+    evaluate.add_argument("--top-k", type=int, default=100, help="how many of the pool to keep for each query")
+    evaluate.add_argument("--index", default="Flat", help="FAISS index-factory string for the top k; Flat is exact")
+    evaluate.add_argument(
+        "--every", type=int, default=1, metavar="N", help="only every N-th paragraph, for a quick look"
+    )
+    evaluate.add_argument("--max-length", type=int, metavar="TOKENS", help="cut texts here; default: the model's limit")
+    evaluate.add_argument("--query-prompt", metavar="TEXT", help="in place of the model's own")
+    evaluate.add_argument("--document-prompt", metavar="TEXT", help="in place of the model's own")
+    evaluate.add_argument("--skip-invalid", action="store_true", help="leave unusable rows out, counted and reported")
+    evaluate.set_defaults(run=_evaluate)
+
+    doctor = commands.add_parser("doctor", help="what is installed, fetched, cached, and what is missing")
+    doctor.set_defaults(run=_doctor)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

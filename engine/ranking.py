@@ -1,0 +1,270 @@
+"""Vectors and judgements -> ranks and the first k, exactly and in one pass. The only import of faiss.
+
+A block of scores is a matrix product in float32. The rank of a relevant passage is one plus the number of candidates
+that beat it: those with a higher score, and those with an equal score and a lower position in the corpus. That is the
+one rule for ties. It is counted per document language and never sorted, and the first k are drawn from the same
+block, so that no score matrix is kept and memory is bounded by the block.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numba
+import numpy as np
+import polars as pl
+
+from engine.errors import InputError
+from engine.frames import RANKS, TOP, check_frame
+from engine.progress import Progress, silent
+from engine.structures import Collection
+
+BLOCK_QUERIES = 256
+_GROUPS = 512  # of candidates, whose maxima bound the k-th score when the first k are drawn
+_STRETCH = 64  # candidates that are looked at together when the first k are drawn
+
+_THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def rank_collection(
+    query_vectors: np.ndarray,
+    document_vectors: np.ndarray,
+    collection: Collection,
+    *,
+    top_k: int = 100,
+    index: str = "Flat",
+    progress: Progress = silent,
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rank every relevant passage at full depth, and draw the first k of the pool for every query.
+
+    Args:
+        query_vectors: Float32 (queries, dimension), rows as in `collection.queries`.
+        document_vectors: Float32 (candidates, dimension), rows as in `collection.corpus`.
+        collection: Whose judgements to use.
+        top_k: How many of the pool to keep for each query.
+        index: FAISS index-factory string for the first k. "Flat" is exact and comes from the same pass as the ranks,
+            which are exact always.
+        progress: Told the queries ranked of all queries.
+
+    Returns:
+        A frame of schema `RANKS`, sorted by query and passage, and one of schema `TOP`, sorted by query and rank.
+
+    Raises:
+        InputError: If shapes do not fit, vectors are not finite, or top_k is below 1.
+    """
+    queries = _checked(query_vectors, len(collection.queries), "queries")
+    documents = _checked(document_vectors, len(collection.corpus), "candidates")
+    if queries.shape[1] != documents.shape[1]:
+        raise InputError(f"ranking: queries have {queries.shape[1]} dimensions, candidates {documents.shape[1]}")
+    if top_k < 1:
+        raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
+    k = min(top_k, len(documents))
+    judged = _Judged(collection)
+    top_docs = np.empty((len(queries), k if index == "Flat" else 0), np.int32)
+    top_scores = np.empty(top_docs.shape, np.float32)
+
+    def consume(scores: np.ndarray, first: int) -> None:
+        _count(scores, first, judged.starts, judged.docs, judged.low, judged.high, *judged.results)
+        _draw(scores, top_docs[first : first + len(scores)], top_scores[first : first + len(scores)])
+
+    _for_each_block(queries, documents, consume, progress)
+    if index != "Flat":
+        top_docs, top_scores = search(queries, documents, k, index)
+    return judged.frame(), _top_frame(collection, top_docs, top_scores)
+
+
+def search(
+    query_vectors: np.ndarray, document_vectors: np.ndarray, k: int, index: str = "Flat"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Find the k nearest documents by inner product with FAISS.
+
+    Args:
+        query_vectors: Float32 (queries, dimension).
+        document_vectors: Float32 (candidates, dimension).
+        k: How many.
+        index: FAISS index-factory string; "Flat" is exact, "IVF256,Flat" or "HNSW32" serve large corpora.
+
+    Returns:
+        Positions, int32 (queries, k), -1 where an approximate index found fewer; and scores, float32 (queries, k);
+        best first, equal scores by position.
+
+    Raises:
+        InputError: If FAISS does not know the index.
+    """
+    import faiss
+
+    try:
+        built = faiss.index_factory(document_vectors.shape[1], index, faiss.METRIC_INNER_PRODUCT)
+        built.train(document_vectors)
+    except RuntimeError as error:
+        line = str(error).strip().splitlines()[-1]
+        raise InputError(
+            f"index {index!r}: FAISS cannot build it ({line}); 'Flat' is exact and always works"
+        ) from error
+    built.add(document_vectors)
+    scores, docs = built.search(query_vectors, k)
+    order = np.lexsort((docs, -scores), axis=1)
+    return np.take_along_axis(docs, order, 1).astype(np.int32), np.take_along_axis(scores, order, 1)
+
+
+class _Judged:
+    """The judgements laid out for counting, and room for what is counted."""
+
+    def __init__(self, collection: Collection) -> None:
+        qrels = collection.qrels
+        self.collection = collection
+        self.starts = np.searchsorted(qrels.queries, np.arange(len(collection.queries) + 1)).astype(np.int64)
+        self.docs = qrels.documents.astype(np.int64)
+        ranges = np.array([collection.document_range(code) for code in collection.languages], np.int64).reshape(-1, 2)
+        self.codes = collection.document_codes[self.docs]
+        self.low, self.high = ranges[self.codes, 0].copy(), ranges[self.codes, 1].copy()
+        size = len(qrels)
+        self.results = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, np.float32)
+
+    def frame(self) -> pl.DataFrame:
+        in_language, in_pool, scores = self.results
+        languages = pl.Series(self.collection.languages, dtype=pl.String)
+        rows = self.collection.qrels.queries
+        frame = pl.DataFrame(
+            {
+                "question": pl.Series(self.collection.queries.questions)[rows],
+                "query_lang": languages[self.collection.query_codes[rows]],
+                "doc_lang": languages[self.codes],
+                "doc": self.docs.astype(np.int32),
+                "rank_in_language": in_language,
+                "rank_in_pool": in_pool,
+                "score": scores,
+            }
+        )
+        return check_frame(frame, RANKS, "ranks")
+
+
+def _top_frame(collection: Collection, docs: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+    count, k = docs.shape
+    rows, flat = np.repeat(np.arange(count), k), docs.reshape(-1)
+    found = flat >= 0
+    rows, flat, codes = rows[found], flat[found], collection.document_codes
+    languages = pl.Series(collection.languages, dtype=pl.String)
+    frame = pl.DataFrame(
+        {
+            "question": pl.Series(collection.queries.questions)[rows],
+            "query_lang": languages[collection.query_codes[rows]],
+            "rank": np.tile(np.arange(1, k + 1, dtype=np.int32), count)[found],
+            "doc": flat,
+            "doc_lang": languages[codes[flat]],
+            "score": scores.reshape(-1)[found],
+        }
+    )
+    return check_frame(frame, TOP, "top")
+
+
+def _checked(vectors: np.ndarray, rows: int, what: str) -> np.ndarray:
+    if vectors.ndim != 2 or len(vectors) != rows:
+        raise InputError(f"ranking: {what} have vectors of shape {vectors.shape}; expected are {rows} rows")
+    if not np.isfinite(vectors).all():
+        raise InputError(f"ranking: the {what}' vectors hold NaN or infinite numbers; encode them again")
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+def _for_each_block(
+    queries: np.ndarray, documents: np.ndarray, consume: Callable[[np.ndarray, int], None], progress: Progress
+) -> None:
+    """Give blocks of scores to `consume(scores, first query)`, its rows shared out among threads."""
+    room = np.empty((min(BLOCK_QUERIES, len(queries)), len(documents)), np.float32)
+    turned = documents.T
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for first in range(0, len(queries), BLOCK_QUERIES):
+            block = queries[first : first + BLOCK_QUERIES]
+            scores = np.matmul(block, turned, out=room[: len(block)])
+            cuts = np.linspace(0, len(block), _THREADS + 1).astype(int)
+            list(pool.map(consume, [scores[a:b] for a, b in pairwise(cuts)], first + cuts[:-1]))
+            progress("rank", first + len(block), len(queries))
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _at_least(scores: np.ndarray, threshold: np.float32) -> int:
+    count = np.int32(0)
+    for i in range(scores.size):
+        count += np.int32(scores[i] >= threshold)
+    return count
+
+
+@numba.njit(nogil=True, cache=True, inline="always")
+def _above(scores: np.ndarray, threshold: np.float32) -> int:
+    count = np.int32(0)
+    for i in range(scores.size):
+        count += np.int32(scores[i] > threshold)
+    return count
+
+
+@numba.njit(nogil=True, cache=True)
+def _count(
+    scores: np.ndarray,
+    first: int,
+    starts: np.ndarray,
+    docs: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    in_language: np.ndarray,
+    in_pool: np.ndarray,
+    kept: np.ndarray,
+) -> None:
+    """Ranks of the relevant passages of queries first, first + 1, ...: judgements starts[q] to starts[q + 1].
+
+    A candidate before the passage beats it with an equal score, one after it only with a higher one. The
+    passage's language stands at positions low to high.
+    """
+    for row in range(scores.shape[0]):
+        line = scores[row]
+        for i in range(starts[first + row], starts[first + row + 1]):
+            doc, a, b = docs[i], low[i], high[i]
+            score = line[doc]
+            own = _at_least(line[a:doc], score) + _above(line[doc + 1 : b], score)
+            in_language[i] = 1 + own
+            in_pool[i] = 1 + _at_least(line[:a], score) + own + _above(line[b:], score)
+            kept[i] = score
+
+
+@numba.njit(nogil=True, cache=True)
+def _draw(scores: np.ndarray, top_docs: np.ndarray, top_scores: np.ndarray) -> None:
+    """The first k of each row, best first, equal scores by position.
+
+    Only what reaches a lower bound of the k-th score is sorted. Candidates that reach it are rare, so they are looked
+    for a stretch at a time.
+    """
+    k = top_docs.shape[1]
+    if k == 0:
+        return
+    kept = np.empty(scores.shape[1], np.int32)
+    for row in range(scores.shape[0]):
+        line = scores[row]
+        bound = _bound_of_kth(line, k)
+        count = 0
+        for start in range(0, line.size, _STRETCH):
+            stretch = line[start : start + _STRETCH]
+            if _at_least(stretch, bound):
+                for i in range(stretch.size):
+                    if stretch[i] >= bound:
+                        kept[count] = start + i
+                        count += 1
+        found = line[kept[:count]]
+        order = np.argsort(-found, kind="mergesort")[:k]
+        for place in range(k):
+            top_docs[row, place] = kept[order[place]]
+            top_scores[row, place] = found[order[place]]
+
+
+@numba.njit(nogil=True, cache=True)
+def _bound_of_kth(line: np.ndarray, k: int) -> np.float32:
+    """A lower bound of the k-th largest score: the k-th largest of the maxima of disjoint groups of candidates."""
+    if k > _GROUPS or line.size < _GROUPS:
+        return np.float32(-np.inf)
+    maxima = line[:_GROUPS].copy()
+    for start in range(_GROUPS, line.size - _GROUPS + 1, _GROUPS):
+        more = line[start : start + _GROUPS]
+        for i in range(_GROUPS):
+            maxima[i] = max(maxima[i], more[i])
+    return np.partition(maxima, _GROUPS - k)[_GROUPS - k]
