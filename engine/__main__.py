@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from engine.errors import EngineError
+from engine.progress import Progress as Note
 
 out = Console()
 err = Console(stderr=True)
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     handler = RichHandler(console=err, show_path=False, show_time=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
-        options.run(options)
+        with _watched(options.run_key) as options.progress:
+            options.command(options)
     except EngineError as error:
         if options.debug:
             raise
@@ -50,7 +52,20 @@ def _plain(error: Exception) -> str:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, float, float], None]]:
+def _watched(run: str | None) -> Iterator[Callable[[], AbstractContextManager[Note]]]:
+    """How progress is shown: as bars for a person, or in the files of a background run."""
+    if run is None:
+        yield _progress
+        return
+    from engine.runs import running
+    from engine.store import Store
+
+    with running(Store(), run) as reporter:
+        yield lambda: nullcontext(reporter)
+
+
+@contextmanager
+def _progress() -> Iterator[Note]:
     """A progress bar per stage on standard error, with the time left."""
     columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=err) as bars:
@@ -76,7 +91,7 @@ def _fetch(options: argparse.Namespace) -> None:
     if options.name not in COLLECTIONS:
         known = ", ".join([*COLLECTIONS, *ENCODERS])
         raise InputError(f"{options.name!r} is in no catalog; allowed are {known}")
-    with _progress() as progress:
+    with options.progress() as progress:
         folder, new = fetch_collection(options.name, Store(), options.source, progress)
     source = COLLECTIONS[options.name]
     if new:
@@ -107,7 +122,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             "encoder": _name_or_path(options.encoder),
         }
     }
-    with _progress() as progress:
+    with options.progress() as progress:
         evaluation = evaluate(
             encoder, collection, store, top_k=options.top_k, index=options.index, about=about, progress=progress
         )
@@ -169,12 +184,13 @@ def _name_or_path(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine", description="Hybrid Batch Lab on the command line.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.add_argument("--run", dest="run_key", metavar="KEY", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     fetch = commands.add_parser("fetch", help="download or copy a named collection or encoder, and verify it")
     fetch.add_argument("name", help="xquad-r, mlqa-r, or an encoder's catalog name")
     fetch.add_argument("--from", dest="source", type=Path, metavar="DIR", help="copy from a folder, no network needed")
-    fetch.set_defaults(run=_fetch)
+    fetch.set_defaults(command=_fetch)
 
     evaluate = commands.add_parser("evaluate", help="rank a collection with an encoder")
     evaluate.add_argument(
@@ -191,10 +207,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--query-prompt", metavar="TEXT", help="in place of the model's own")
     evaluate.add_argument("--document-prompt", metavar="TEXT", help="in place of the model's own")
     evaluate.add_argument("--skip-invalid", action="store_true", help="leave unusable rows out, counted and reported")
-    evaluate.set_defaults(run=_evaluate)
+    evaluate.set_defaults(command=_evaluate)
 
     doctor = commands.add_parser("doctor", help="what is installed, fetched, cached, and what is missing")
-    doctor.set_defaults(run=_doctor)
+    doctor.set_defaults(command=_doctor)
     return parser
 
 

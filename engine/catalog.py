@@ -16,6 +16,7 @@ from engine.store import Store, digest, file_digest
 _LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_SECONDS = 30
+_DATA = "data"  # folder of the collection's own files in its entry, apart from the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class CollectionSource:
         licence: Its licence.
         licence_url: The licence's text.
         citation: Whom to cite.
+        queries: How many queries it has.
+        candidates: How many candidates it has.
         files: Size in bytes and SHA-256 by file name.
     """
 
@@ -40,6 +43,8 @@ class CollectionSource:
     licence: str
     licence_url: str
     citation: str
+    queries: int
+    candidates: int
     files: dict[str, tuple[int, str]]
 
     @property
@@ -83,6 +88,8 @@ COLLECTIONS = {
             licence="CC BY-SA 4.0",
             licence_url="https://creativecommons.org/licenses/by-sa/4.0/",
             citation="Roy et al. 2020, LAReQA, arXiv 2004.05484",
+            queries=13090,
+            candidates=13014,
             files={
                 "ar.json": (2234875, "c52922d3b8ac1ae03ed5ac38647ad59870dca3dda2beefe18ecdc30729acb69d"),
                 "de.json": (732156, "16fb0f4bf4916154b585a20c24c66074591c9718a1affe764ff4697572328949"),
@@ -105,6 +112,8 @@ COLLECTIONS = {
             licence="CC BY-NC 4.0",
             licence_url="https://creativecommons.org/licenses/by-nc/4.0/",
             citation="Roy et al. 2020, LAReQA, arXiv 2004.05484",
+            queries=4199,
+            candidates=20534,
             files={
                 "ar.json": (3329081, "2132fbc03208535c0fe01f2e2c5121d06f9c2aa799af93b0a719dbc105bdf137"),
                 "de.json": (887185, "ce9454dc5aa6f2d85c23cd6e49cb367fbb7c4c6e62d7f71e355c6b5dae4d0886"),
@@ -161,10 +170,11 @@ def fetch_collection(
     """
     source = collection_source(name)
     if store.get("collections", source.key) is not None:
-        return store.path("collections", source.key), False
+        return _data_folder(store, source), False
     about = {"name": name, "licence": source.licence, "source": source.url, "citation": source.citation}
-    with store.writing("collections", source.key, about) as folder:
-        done = 0
+    with store.writing("collections", source.key, about) as entry:
+        folder, done = entry / _DATA, 0
+        folder.mkdir()
         for file, (size, sha) in source.files.items():
             if source_folder is not None:
                 _copy(Path(source_folder) / file, folder / file)
@@ -177,7 +187,7 @@ def fetch_collection(
                     f"{origin}/{file}: SHA-256 {found[:12]}... came, {sha[:12]}... is expected; fetch again"
                 )
             progress(f"fetch {name}", done, source.size)
-    return store.path("collections", source.key), True
+    return _data_folder(store, source), True
 
 
 def collection_source(name: str) -> CollectionSource:
@@ -194,7 +204,7 @@ def collection_source(name: str) -> CollectionSource:
 def fetched_folder(name: str, store: Store) -> Path | None:
     """The folder of a named collection, or None until it is fetched."""
     source = collection_source(name)
-    return store.path("collections", source.key) if store.get("collections", source.key) else None
+    return _data_folder(store, source) if store.get("collections", source.key) else None
 
 
 def fetch_from_hub(hub_id: str) -> Path:
@@ -215,6 +225,10 @@ def fetch_from_hub(hub_id: str) -> Path:
             f"encoder {hub_id!r}: not to be had from the Hugging Face Hub ({message}); "
             "check the id and the network, or give a model's folder"
         ) from error
+
+
+def _data_folder(store: Store, source: CollectionSource) -> Path:
+    return store.path("collections", source.key) / _DATA
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -6,8 +6,8 @@ Every fault names the file and the place. With `skip_invalid`, rows that cannot 
 
 from __future__ import annotations
 
-import csv
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -37,9 +37,13 @@ def read_collection(folder: Path, name: str | None = None, *, skip_invalid: bool
     folder, name = Path(folder), name or Path(folder).resolve().name
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder with <language>.json files or a BEIR folder")
-    if (folder / _BEIR_FILES[0]).exists():
-        return _read_beir(folder, name, _Faults(skip_invalid))
-    return _read_xquad_r(folder, name, _Faults(skip_invalid))
+    read = _read_beir if (folder / _BEIR_FILES[0]).exists() else _read_xquad_r
+    try:
+        return read(folder, name, _Faults(skip_invalid))
+    except OSError as error:
+        raise InputError(
+            f"{error.filename}: cannot be read ({error.strerror}); check it and its permissions"
+        ) from error
 
 
 @dataclass
@@ -96,7 +100,7 @@ def _read_paragraph(rows: _Rows, seen: set[str], paragraph: object, passage: str
     context = _get(paragraph, "context", str, place)
     breaks = _get(paragraph, "sentence_breaks", list, place)
     sentences = paragraph.get("sentences")
-    if not isinstance(sentences, list) or len(sentences) != len(breaks):
+    if not isinstance(sentences, list) or len(sentences) != len(breaks) or not all(map(_is_text, sentences)):
         sentences = None  # the list is a convenience of the format; the breaks are what counts
     first, spans = len(rows.documents), []
     for i, span in enumerate(breaks):
@@ -154,7 +158,7 @@ def _assemble_parallel(name: str, rows: dict[str, _Rows], faults: _Faults, *, pa
 
 def _read_beir(folder: Path, name: str, faults: _Faults) -> Collection:
     documents = _read_beir_rows(folder / "corpus.jsonl", faults)
-    queries = _read_beir_rows(folder / "queries.jsonl", faults)
+    queries = _read_beir_rows(folder / "queries.jsonl", faults, version_of="question")
     order = {code: i for i, code in enumerate(sorted({row["lang"] for row in [*documents, *queries]}))}
     documents.sort(key=lambda row: order[row["lang"]])
     queries.sort(key=lambda row: order[row["lang"]])
@@ -182,20 +186,24 @@ def _read_beir(folder: Path, name: str, faults: _Faults) -> Collection:
     )
 
 
-def _read_beir_rows(file: Path, faults: _Faults) -> list[dict[str, Any]]:
+def _read_beir_rows(file: Path, faults: _Faults, version_of: str = "_id") -> list[dict[str, Any]]:
     rows, seen = [], set()
     for place, row in _json_lines(file, faults):
-        language = row.get("lang") or row.get("language") or (row.get("metadata") or {}).get("lang")
+        nested = row["metadata"].get("lang") if isinstance(row.get("metadata"), dict) else None
+        language = row.get("lang") or row.get("language") or nested
+        version = (str(row.get(version_of) or row.get("_id")), str(language))
         if not isinstance(row.get("_id"), str) or not isinstance(row.get("text"), str):
             faults.meet(place, "a row lacks `_id` or `text`", "expected strings in both")
         elif row["_id"] in seen:
             faults.meet(place, "an _id occurs twice", "give every row its own _id")
-        elif language not in LANGUAGES:
+        elif not isinstance(language, str) or language not in LANGUAGES:
             faults.meet(place, f"language {language!r} is unknown", f"`lang` must be one of {', '.join(LANGUAGES)}")
         elif not f"{row.get('title') or ''}{row['text']}".strip():
             faults.meet(place, "a text is empty", "give its text")
+        elif version in seen:
+            faults.meet(place, "a question occurs twice in one language", "expected one query for each")
         else:
-            seen.add(row["_id"])
+            seen |= {row["_id"], version}
             rows.append({**row, "lang": language})
     return rows
 
@@ -208,18 +216,26 @@ def _read_beir_qrels(
     if chosen is None:
         raise InputError(f"{folder / 'qrels'}: holds no <split>.tsv; expected query-id, corpus-id, score by tabs")
     relevant: dict[str, set[int]] = {}
-    with chosen.open(encoding="utf-8", newline="") as lines:
-        for number, row in enumerate(csv.reader(lines, delimiter="\t"), 1):
-            if number == 1 and row[:1] == ["query-id"]:
+    with chosen.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or (number == 1 and line.lstrip(BOM_UTF8).startswith(b"query-id\t")):
                 continue
-            place = f"{chosen}:{number}"
-            if len(row) < 3 or not row[2].strip().lstrip("-").isdigit():
+            place, row = f"{chosen}:{number}", _judgement(line)
+            if row is None:
                 faults.meet(place, "a line is not query-id, corpus-id, score", "expected three columns by tabs")
             elif row[0] not in queries or row[1] not in documents:
                 faults.meet(place, "a judgement names an unknown query or document", "check both ids")
-            elif int(row[2]) > 0:
+            elif row[2] > 0:
                 relevant.setdefault(row[0], set()).add(documents[row[1]])
     return {query: sorted(found) for query, found in relevant.items()}
+
+
+def _judgement(line: bytes) -> tuple[str, str, int] | None:
+    try:
+        query, document, score = line.decode("utf-8-sig").rstrip("\r\n").split("\t")[:3]
+        return query, document, int(score)
+    except ValueError:
+        return None
 
 
 def _json_lines(file: Path, faults: _Faults) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -255,6 +271,10 @@ def _get(value: object, key: str, kind: type, place: str) -> Any:  # noqa: ANN40
     if not isinstance(value, dict) or not isinstance(value.get(key), kind):
         raise InputError(f"{place}: `{key}` is missing or no {kind.__name__}; the XQuAD-R format has it there")
     return value[key]
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _is_span(span: object, length: int) -> bool:

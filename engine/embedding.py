@@ -78,7 +78,12 @@ def _encode_into(
         if vectors is None:
             progress(stage, done, total)
             vectors = _finite(encoder.encode(part, role), encoder)
-            store.write_array(file, vectors)
+            try:
+                store.write_array(file, vectors)
+            except StoreError:
+                if store.get("embeddings", key) is None:
+                    raise
+                return  # another process has finished the entry and cleared the shards away
         shards.append(vectors)
         done += sum(map(len, part))
     progress(stage, total, total)

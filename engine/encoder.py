@@ -34,6 +34,17 @@ _NOT_THE_MODEL = {
 }
 
 
+# What sentence-transformers' Dense must be to be a matrix product and nothing else; and what it is unless it says so.
+_LINEAR_HEAD = {
+    "bias": False,
+    "activation_function": "torch.nn.modules.linear.Identity",
+    "module_input_name": "sentence_embedding",
+    "module_output_name": "sentence_embedding",
+    "use_residual": False,
+}
+_DENSE_DEFAULTS = {**_LINEAR_HEAD, "bias": True, "activation_function": "torch.nn.modules.activation.Tanh"}
+
+
 class Encoder(Protocol):
     """What the engine needs of an encoder.
 
@@ -98,8 +109,7 @@ class SentenceEncoder:
     @cached_property
     def recipe(self) -> dict[str, object] | None:
         """What the checkpoint was trained by, as its `recipe.json` tells; None for an encoder from elsewhere."""
-        file = self.folder / "recipe.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+        return _read_object(self.folder / "recipe.json")
 
     @cached_property
     def dtype(self) -> str:
@@ -155,19 +165,20 @@ class SentenceEncoder:
         Returns:
             The trunk and the head's weight, float32 (dimension out, dimension in); None if there is no such head.
         """
-        dense = [path for kind, path in _modules(self.folder) if kind == "Dense"]
-        if self._without_head or len(dense) != 1:
+        modules = _modules(self.folder)
+        dense = [i for i, (kind, _) in enumerate(modules) if kind == "Dense"]
+        if self._without_head or len(dense) != 1 or any(kind != "Normalize" for kind, _ in modules[dense[0] + 1 :]):
             return None
-        settings = json.loads((self.folder / dense[0] / "config.json").read_text(encoding="utf-8"))
-        if settings.get("bias", True) or not settings.get("activation_function", "").endswith("Identity"):
+        folder = self.folder / modules[dense[0]][1]
+        settings = {**_DENSE_DEFAULTS, **(_read_object(folder / "config.json") or {})}
+        file = folder / "model.safetensors"
+        if any(settings[name] != value for name, value in _LINEAR_HEAD.items()) or not file.is_file():
             return None
-        from safetensors.numpy import load_file
-
-        weight = load_file(self.folder / dense[0] / "model.safetensors")["linear.weight"]
+        weight = _read_weight(file)
         trunk = SentenceEncoder(
             self.folder, self.name, prompts=self.prompts, max_length=self.max_length, without_head=True
         )
-        return trunk, weight.astype(np.float32)
+        return trunk, weight
 
 
 def unit_length(vectors: np.ndarray) -> np.ndarray:
@@ -187,8 +198,36 @@ def quieten() -> None:
 def _own_prompts(folder: Path) -> dict[Role, str]:
     """The prompts that the model's own configuration names for queries and documents, else empty ones."""
     file = folder / "config_sentence_transformers.json"
-    named = json.loads(file.read_text(encoding="utf-8")).get("prompts") or {} if file.is_file() else {}
+    named = (_read_object(file) or {}).get("prompts") or {}
+    if not isinstance(named, dict) or not all(isinstance(prompt, str) for prompt in named.values()):
+        raise InputError(f"{file}: `prompts` must give texts by name; correct or remove it")
     return {role: next((named[key] for key in keys if named.get(key)), "") for role, keys in PROMPT_KEYS.items()}
+
+
+def _read_object(file: Path) -> dict[str, object] | None:
+    """A JSON file's object, or None if there is no such file."""
+    if not file.is_file():
+        return None
+    try:
+        found = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{file}: not JSON ({error}); copy or train the model again") from error
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{file}: expected a JSON object, a {type(found).__name__} came; copy or train the model again"
+        )
+    return found
+
+
+def _read_weight(file: Path) -> np.ndarray:
+    """A Dense module's weight, float32 (dimension out, dimension in)."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(file)["linear.weight"].astype(np.float32)
+    except (SafetensorError, OSError, KeyError) as error:
+        raise InputError(f"{file}: no weights can be read ({error}); copy or train the model again") from error
 
 
 def _modules(folder: Path) -> list[tuple[str, str]]:

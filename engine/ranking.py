@@ -3,7 +3,7 @@
 A block of scores is a matrix product in float32. The rank of a relevant passage is one plus the number of candidates
 that beat it: those with a higher score, and those with an equal score and a lower position in the corpus. That is the
 one rule for ties. It is counted per document language and never sorted, and the first k are drawn from the same
-block, so that no score matrix is kept and memory is bounded by the block.
+block, so that no score matrix is kept and memory is bounded by the block. Equal vectors get equal scores.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from itertools import pairwise
 
 import numba
@@ -53,7 +54,7 @@ def rank_collection(
         A frame of schema `RANKS`, sorted by query and passage, and one of schema `TOP`, sorted by query and rank.
 
     Raises:
-        InputError: If shapes do not fit, vectors are not finite, or top_k is below 1.
+        InputError: If shapes do not fit, vectors are not finite, top_k is below 1, or FAISS does not know the index.
     """
     queries = _checked(query_vectors, len(collection.queries), "queries")
     documents = _checked(document_vectors, len(collection.corpus), "candidates")
@@ -63,17 +64,16 @@ def rank_collection(
         raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
     k = min(top_k, len(documents))
     judged = _Judged(collection)
-    top_docs = np.empty((len(queries), k if index == "Flat" else 0), np.int32)
-    top_scores = np.empty(top_docs.shape, np.float32)
+    shape, exact = (len(queries), k), index == "Flat"
+    top = (np.empty(shape, np.int32), np.empty(shape, np.float32)) if exact else search(queries, documents, k, index)
 
     def consume(scores: np.ndarray, first: int) -> None:
         _count(scores, first, judged.starts, judged.docs, judged.low, judged.high, *judged.results)
-        _draw(scores, top_docs[first : first + len(scores)], top_scores[first : first + len(scores)])
+        if exact:
+            _draw(scores, *(part[first : first + len(scores)] for part in top))
 
     _for_each_block(queries, documents, consume, progress)
-    if index != "Flat":
-        top_docs, top_scores = search(queries, documents, k, index)
-    return judged.frame(), _top_frame(collection, top_docs, top_scores)
+    return judged.frame(), _top_frame(collection, *top)
 
 
 def search(
@@ -175,13 +175,27 @@ def _for_each_block(
     """Give blocks of scores to `consume(scores, first query)`, its rows shared out among threads."""
     room = np.empty((min(BLOCK_QUERIES, len(queries)), len(documents)), np.float32)
     turned = documents.T
+    copies, firsts = _repeated(documents)
     with ThreadPoolExecutor(_THREADS) as pool:
         for first in range(0, len(queries), BLOCK_QUERIES):
             block = queries[first : first + BLOCK_QUERIES]
             scores = np.matmul(block, turned, out=room[: len(block)])
+            scores[:, copies] = scores[:, firsts]
             cuts = np.linspace(0, len(block), _THREADS + 1).astype(int)
             list(pool.map(consume, [scores[a:b] for a, b in pairwise(cuts)], first + cuts[:-1]))
             progress("rank", first + len(block), len(queries))
+
+
+def _repeated(documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that repeat an earlier one, and the first row of each that is equal to it.
+
+    A matrix product rounds by where a column stands, so that equal vectors may differ in the last bit of their scores.
+    """
+    seen: dict[bytes, int] = {}
+    digests = (blake2b(vector, digest_size=16).digest() for vector in documents)
+    firsts = np.array([seen.setdefault(digest, row) for row, digest in enumerate(digests)])
+    copies = np.flatnonzero(firsts != np.arange(len(documents)))
+    return copies, firsts[copies]
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -236,8 +250,6 @@ def _draw(scores: np.ndarray, top_docs: np.ndarray, top_scores: np.ndarray) -> N
     for a stretch at a time.
     """
     k = top_docs.shape[1]
-    if k == 0:
-        return
     kept = np.empty(scores.shape[1], np.int32)
     for row in range(scores.shape[0]):
         line = scores[row]

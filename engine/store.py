@@ -103,8 +103,8 @@ class Store:
         """
         file = self.path(kind, key) / MANIFEST
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise StoreError(f"{file}: the entry's manifest cannot be read ({error}); delete the folder") from error
 
     def fault(self, kind: Kind, key: str) -> str | None:
@@ -112,15 +112,16 @@ class Store:
         folder = self.path(kind, key)
         try:
             listed = self.manifest(kind, key)["files"]
-        except (StoreError, KeyError, TypeError):
+            files = [(name, expected["bytes"], expected["sha256"]) for name, expected in listed.items()]
+        except (StoreError, KeyError, TypeError, AttributeError):
             return "no readable manifest"
-        for name, expected in listed.items():
+        for name, size, sha in files:
             file = folder / name
             if not file.is_file():
                 return f"{name} is missing"
-            if file.stat().st_size != expected["bytes"]:
-                return f"{name} has {file.stat().st_size} bytes, not {expected['bytes']}"
-            if file_digest(file) != expected["sha256"]:
+            if file.stat().st_size != size:
+                return f"{name} has {file.stat().st_size} bytes, not {size}"
+            if file_digest(file) != sha:
                 return f"{name} has changed"
         return None
 
@@ -217,9 +218,15 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Give a file a second name; where the file system has no hard links, copy it."""
+    """Give a file (of a symbolic link: what it names) a second name; where there are no hard links, copy it.
+
+    Raises:
+        FileExistsError: If the target exists; a copy over it would change whatever it is linked to.
+    """
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        raise
     except OSError:
         shutil.copy2(source, target)
 
@@ -241,10 +248,12 @@ def _disk_error(error: OSError, path: Path) -> StoreError:
 def _feed(state: hashlib._Hash, value: object) -> None:
     """Add one value as: type tag, length, bytes."""
     if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("digest: an array of objects has no stable byte form; give numbers, or a list")
         _feed(state, (str(value.dtype), value.shape))
         tag, payload = b"a", np.ascontiguousarray(value).tobytes()
     elif isinstance(value, Mapping):
-        items = sorted((str(key), item) for key, item in value.items())
+        items = sorted(value.items(), key=lambda item: (str(item[0]), type(item[0]).__name__))
         state.update(b"m%d:" % len(items))
         return _feed_all(state, [part for item in items for part in item])
     elif isinstance(value, list | tuple):

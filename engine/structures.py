@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -99,11 +99,17 @@ class Collection:
                 raise InputError(f"collection {self.name}: it has no {what}; check that its files are complete")
             if _block_order(part.languages) != tuple(code for code in self.languages if code in set(part.languages)):
                 raise InputError(f"collection {self.name}: {what} must stand in one block per language, in order")
+            if len({len(getattr(part, column.name)) for column in fields(part)}) != 1:
+                raise InputError(
+                    f"collection {self.name}: the columns of its {what} differ in length; give one value a row"
+                )
         versions = set(zip(self.queries.questions, self.queries.languages, strict=True))
         if len(versions) != len(self.queries):
             raise InputError(f"collection {self.name}: a question id occurs twice in one language")
         rows, documents = self.qrels.queries, self.qrels.documents
-        if len(rows) and (rows.max() >= len(self.queries) or documents.max() >= len(self.corpus)):
+        if len(rows) != len(documents):
+            raise InputError(f"collection {self.name}: {len(rows)} judged queries, {len(documents)} judged candidates")
+        if not (_are_rows(rows, len(self.queries)) and _are_rows(documents, len(self.corpus))):
             raise InputError(f"collection {self.name}: a judgement names a query or a candidate that does not exist")
         keys = rows.astype(np.int64) * len(self.corpus) + documents
         if (np.diff(keys) <= 0).any():
@@ -186,6 +192,10 @@ def _block_range(languages: tuple[str, ...], language: str) -> tuple[int, int]:
         return 0, 0
     start = languages.index(language)
     return start, start + languages.count(language)
+
+
+def _are_rows(positions: np.ndarray, count: int) -> bool:
+    return bool(((positions >= 0) & (positions < count)).all())
 
 
 def _codes(languages: tuple[str, ...], order: tuple[str, ...]) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""The pages: select -> data -> figure -> draw. All computing is the engine's."""

@@ -1,0 +1,62 @@
+"""Examples: what is retrieved for one question, and where its parallel passages ended."""
+
+import polars as pl
+import streamlit as st
+
+from dashboard import data, examples, widgets
+from engine import figures
+from engine.languages import language
+
+st.title("What does it retrieve?")
+one = widgets.pick_evaluation()
+collection = data.collection_of(one)
+codes = one.about["collection"]["languages"]
+
+own_text = st.text_input("Ask your own question, in any language", key="ask", bind="query-params")
+if own_text.strip():
+    found = data.retrieve(one.key, own_text, 10)
+    texts = collection.corpus.texts
+    rows = [(r["rank"], r["doc_lang"], r["score"], "", texts[r["doc"]]) for r in found.iter_rows(named=True)]
+    widgets.passage_list(rows)
+    st.caption(f"Retrieved live by {one.checkpoint} from the {len(texts):,} candidates of {one.collection}.")
+    st.divider()
+
+with st.container(horizontal=True):
+    query_lang = widgets.pick_language("Query language", codes, key="query")
+    doc_lang = widgets.pick_language("Document language", codes, key="document", everything="all (the pool)")
+    order = st.selectbox("Show first", list(examples.ORDERS), key="first", bind="query-params")
+    words = st.text_input("Search in the questions", key="words", bind="query-params")
+
+asked = examples.find(one, collection, query_lang, doc_lang, order, words)
+if asked.is_empty():
+    st.info("No question fits. Search for another word, or choose another pair.")
+    st.stop()
+question = st.selectbox(
+    f"Question (the first {asked.height} that fit)",
+    asked["question"].to_list(),
+    format_func=dict(zip(asked["question"], asked["label"], strict=True)).get,
+    key="question",
+)
+versions = examples.versions(collection, question)
+st.html(f"<p style='font-size:1.25rem;margin:0'>{widgets.text_in(query_lang, versions[query_lang])}</p>")
+with st.expander(f"The question in its {len(versions)} languages"):
+    st.html("".join(f"<p><b>{language(c).name}</b> {widgets.text_in(c, t)}</p>" for c, t in versions.items()))
+
+ranks = data.ranks(one.key).filter((pl.col("question") == question) & (pl.col("query_lang") == query_lang))
+left, right = st.columns([3, 2], gap="large")
+with left:
+    place = (
+        "the pool"
+        if doc_lang is None
+        else f"the {language(doc_lang).name} passages in the pool's first {one.about['top_k']}"
+    )
+    st.subheader(f"First of {place}")
+    rows = examples.retrieved(one, collection, question, query_lang, doc_lang)
+    if rows:
+        widgets.passage_list(rows)
+    else:
+        st.info(f"No {language(doc_lang).name} passage is among the first {one.about['top_k']} of the pool.")
+with right:
+    st.subheader("Where each parallel passage ended")
+    st.plotly_chart(figures.parallel_ranks(ranks, query_lang), key="parallel", config=widgets.CHART)
+    st.caption(f"{one.checkpoint} on {one.collection}: ranks among {len(collection.corpus):,} candidates.")

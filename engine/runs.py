@@ -1,0 +1,236 @@
+"""Commands of the engine as processes of their own: started, watched through files, stopped, resumed.
+
+A run is a folder `runs/<key>/`; the key is a digest of the command's arguments, so that starting the same command again
+joins the one that is running, or resumes it. The process holds a lock on the folder for as long as it lives, which is
+how others know that it lives; it leaves `status.json` for whoever watches, and `log.txt`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from engine.errors import InputError
+from engine.store import Store, digest
+
+State = Literal["running", "finished", "failed", "stopped"]
+
+_STATUS_EVERY_SECONDS = 0.3
+_STARTING_SECONDS = 60  # how long a process may take from its start to its first sign of life
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as its files tell.
+
+    Attributes:
+        key: Its key.
+        title: What a person calls it.
+        arguments: What stands behind `python -m engine`.
+        state: "running", "finished", "failed" (the message says why), or "stopped" (by a person or from outside).
+        stage: What it does, or did last.
+        fraction: How much of the stage is done, 0 to 1.
+        seconds_left: Estimate for the stage; None before there is one.
+        message: The error of a failed run.
+        started: Unix time.
+        updated: Unix time of the last sign of life.
+    """
+
+    key: str
+    title: str
+    arguments: tuple[str, ...]
+    state: State
+    stage: str
+    fraction: float
+    seconds_left: float | None
+    message: str
+    started: float
+    updated: float
+
+
+def start(arguments: Sequence[str], store: Store, title: str) -> Run:
+    """Start a command in the background, or join it if it runs already.
+
+    Args:
+        arguments: What stands behind `python -m engine`.
+        store: Whose cache the command uses.
+        title: What a person calls it.
+    """
+    key = digest("run", list(arguments))
+    folder = _folder(store, key)
+    if folder.is_dir() and (run := read(store, key)).state == "running":
+        return run
+    folder.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    _write(folder / "run.json", {"title": title, "arguments": list(arguments), "started": now})
+    _write(folder / "status.json", {"state": "running", "stage": "start", "updated": now, "starting": True})
+    with (folder / "log.txt").open("ab") as log:
+        subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "engine", "--run", key, *arguments],
+            cwd=Path(__file__).resolve().parents[1],
+            env={**os.environ, "HYBRID_BATCH_CACHE": str(store.root.resolve())},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return read(store, key)
+
+
+def read(store: Store, key: str) -> Run:
+    """A run by its key.
+
+    Raises:
+        InputError: If there is none.
+    """
+    folder = _folder(store, key)
+    try:
+        about, status = (json.loads((folder / name).read_text()) for name in ("run.json", "status.json"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"run {key}: there is none, or its files cannot be read ({error})") from error
+    state, message = status["state"], status.get("message", "")
+    if state == "running" and not _alive(folder):
+        starting = status.get("starting") and time.time() - status["updated"] < _STARTING_SECONDS
+        state = "running" if starting else "stopped"
+    return Run(
+        key=key,
+        title=about["title"],
+        arguments=tuple(about["arguments"]),
+        state=state,
+        stage=status.get("stage", ""),
+        fraction=float(status.get("fraction", 0.0)),
+        seconds_left=status.get("seconds_left"),
+        message=message,
+        started=about["started"],
+        updated=status["updated"],
+    )
+
+
+def all_runs(store: Store) -> list[Run]:
+    """Every run, newest first."""
+    found = []
+    for folder in (store.root / "runs").glob("*/run.json"):
+        try:
+            found.append(read(store, folder.parent.name))
+        except InputError:
+            continue
+    return sorted(found, key=lambda run: -run.started)
+
+
+def stop(store: Store, key: str) -> None:
+    """Ask a run to stop: what it has finished is kept, and starting it again goes on from there."""
+    folder = _folder(store, key)
+    status = json.loads((folder / "status.json").read_text())
+    if "pid" in status and _alive(folder):
+        os.kill(status["pid"], signal.SIGINT)
+
+
+def delete(store: Store, key: str) -> None:
+    """Forget a run's files; what it computed stays in the store.
+
+    Raises:
+        InputError: If it is running.
+    """
+    if read(store, key).state == "running":
+        raise InputError(f"run {key[:8]}: it is running; stop it first")
+    shutil.rmtree(_folder(store, key), ignore_errors=True)
+
+
+def log_tail(store: Store, key: str, lines: int = 40) -> str:
+    """The last lines of a run's log."""
+    file = _folder(store, key) / "log.txt"
+    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+@contextmanager
+def running(store: Store, key: str) -> Iterator[Reporter]:
+    """Be the process of a run: hold its lock, report its progress, and leave its end behind.
+
+    Raises:
+        InputError: If another process is this run already.
+    """
+    folder = _folder(store, key)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise InputError(f"run {key[:8]}: it is running already") from error
+    reporter = Reporter(folder)
+    try:
+        yield reporter
+    except KeyboardInterrupt:
+        reporter.end("stopped")
+        raise
+    except Exception as error:
+        reporter.end("failed", " ".join(str(error).split()) or type(error).__name__)
+        raise
+    else:
+        reporter.end("finished")
+    finally:
+        lock.release()
+
+
+class Reporter:
+    """A `Progress` that writes `status.json`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._written, self._begun = folder, 0.0, {}
+        self._status: dict[str, Any] = {"state": "running", "stage": "start", "pid": os.getpid()}
+        self._save()
+
+    def __call__(self, stage: str, done: float, total: float) -> None:
+        """Take note of a step."""
+        now = time.time()
+        begun, first = self._begun.setdefault(stage, (now, done))
+        rate = (done - first) / (now - begun) if now > begun else 0.0
+        self._status |= {
+            "stage": stage,
+            "fraction": done / total if total else 1.0,
+            "seconds_left": (total - done) / rate if rate > 0 else None,
+        }
+        if now - self._written > _STATUS_EVERY_SECONDS or done >= total:
+            self._save()
+
+    def end(self, state: State, message: str = "") -> None:
+        """Leave how it ended."""
+        self._status |= {"state": state, "message": message, "seconds_left": None}
+        if state == "finished":
+            self._status["fraction"] = 1.0
+        self._save()
+
+    def _save(self) -> None:
+        self._written = time.time()
+        _write(self._folder / "status.json", self._status | {"updated": self._written})
+
+
+def _folder(store: Store, key: str) -> Path:
+    return store.path("runs", key)
+
+
+def _alive(folder: Path) -> bool:
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _write(path: Path, value: object) -> None:
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary.write_text(json.dumps(value), encoding="utf-8")
+    temporary.replace(path)
