@@ -13,6 +13,8 @@ from engine import EngineError  # noqa: E402
 
 st.set_page_config(page_title="Hybrid Batch Lab", page_icon=":material/balance:", layout="wide")
 
+st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 2.6rem; max-width: 1240px; }</style>")
+
 PAGES = {
     "Results": [
         st.Page(

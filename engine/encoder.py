@@ -29,6 +29,7 @@ _NOT_THE_MODEL = {
     "config_sentence_transformers.json",
     "manifest.json",
     "recipe.json",
+    "training.json",
     "training_args.bin",
     "requirements.txt",
 }
@@ -100,10 +101,11 @@ class SentenceEncoder:
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the folder's weights, tokenizer and configuration, module by module."""
-        modules = _modules(self.folder)
-        if self._without_head:
-            modules = [module for module in modules if module[0] != "Dense"]
-        listed = [(kind, *_file_digests(self.folder / path, own=bool(path))) for kind, path in modules]
+        head = _head_place(self.folder) if self._without_head else None
+        modules = [module for i, module in enumerate(_modules(self.folder)) if i != head]
+        while modules[-1][0] == "Normalize":  # at the end it does not count: all vectors are brought to length one
+            modules.pop()
+        listed = [(kind, _file_digests(self.folder / path, own=bool(path))) for kind, path in modules]
         return digest("encoder", 1, listed)
 
     @cached_property
@@ -151,7 +153,8 @@ class SentenceEncoder:
                 f"{self.folder}: cannot be loaded as a model ({message}); give a model's folder"
             ) from error
         if self._without_head:
-            model = SentenceTransformer(modules=[m for m in model if type(m).__name__ != "Dense"])
+            head = _head_place(self.folder)
+            model = SentenceTransformer(modules=[module for i, module in enumerate(model) if i != head])
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
         return model
@@ -165,16 +168,10 @@ class SentenceEncoder:
         Returns:
             The trunk and the head's weight, float32 (dimension out, dimension in); None if there is no such head.
         """
-        modules = _modules(self.folder)
-        dense = [i for i, (kind, _) in enumerate(modules) if kind == "Dense"]
-        if self._without_head or len(dense) != 1 or any(kind != "Normalize" for kind, _ in modules[dense[0] + 1 :]):
+        place = None if self._without_head else _head_place(self.folder)
+        if place is None:
             return None
-        folder = self.folder / modules[dense[0]][1]
-        settings = {**_DENSE_DEFAULTS, **(_read_object(folder / "config.json") or {})}
-        file = folder / "model.safetensors"
-        if any(settings[name] != value for name, value in _LINEAR_HEAD.items()) or not file.is_file():
-            return None
-        weight = _read_weight(file)
+        weight = _read_weight(self.folder / _modules(self.folder)[place][1] / "model.safetensors")
         trunk = SentenceEncoder(
             self.folder, self.name, prompts=self.prompts, max_length=self.max_length, without_head=True
         )
@@ -235,12 +232,25 @@ def _modules(folder: Path) -> list[tuple[str, str]]:
     file = folder / "modules.json"
     if not file.is_file():
         return [("Transformer", "")]
+    fault = InputError(f"{file}: not a list of modules with type and path; give a sentence-transformers folder")
     try:
-        return [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in json.loads(file.read_bytes())]
+        modules = [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in json.loads(file.read_bytes())]
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file}: not a list of modules with type and path; give a sentence-transformers folder"
-        ) from error
+        raise fault from error
+    if all(kind == "Normalize" for kind, _ in modules):
+        raise fault
+    return modules
+
+
+def _head_place(folder: Path) -> int | None:
+    """Which module is a linear head: a Dense without bias, activation or residual that only Normalize follows."""
+    modules = _modules(folder)
+    place = max(i for i, (kind, _) in enumerate(modules) if kind != "Normalize")
+    kind, path = modules[place]
+    if kind != "Dense" or not (folder / path / "model.safetensors").is_file():
+        return None
+    settings = {**_DENSE_DEFAULTS, **(_read_object(folder / path / "config.json") or {})}
+    return place if all(settings[name] == value for name, value in _LINEAR_HEAD.items()) else None
 
 
 def _file_digests(folder: Path, *, own: bool) -> list[tuple[str, str]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from engine import bias, metrics
@@ -14,12 +16,14 @@ from engine.embedding import embed
 from engine.encoder import Encoder, SentenceEncoder
 from engine.errors import InputError
 from engine.frames import RANKS, TOP, read_frame
+from engine.leaks import MARKS, count_seen
 from engine.progress import Progress, silent
 from engine.ranking import rank_collection
 from engine.store import SCHEMA_VERSION, Store, digest
 from engine.structures import Collection
 
 TOP_K = 100
+FIGURES = "figures.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class Evaluation:
     def top(self) -> pl.DataFrame:
         """The frame of schema `TOP`."""
         return read_frame(self.store.path("ranks", self.key) / "top.parquet", TOP)
+
+    def figures(self) -> dict[str, Any]:
+        """What `as_json` gave when the evaluation was made: the figures without reading the ranks."""
+        return json.loads((self.store.path("ranks", self.key) / FIGURES).read_text(encoding="utf-8"))
 
     @property
     def languages(self) -> list[str]:
@@ -91,6 +99,8 @@ def evaluate(
         with store.writing("ranks", key, told) as folder:
             ranks.write_parquet(folder / "ranks.parquet")
             top.write_parquet(folder / "top.parquet")
+            figures = as_json(Evaluation(key, told, store), _summarise(ranks, told["collection"]))
+            (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
         manifest = store.manifest("ranks", key)
     return Evaluation(key, manifest, store)
 
@@ -167,10 +177,13 @@ def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> S
         evaluation: The evaluation.
         ranks: Its ranks, where they have been read already.
     """
-    ranks = evaluation.ranks() if ranks is None else ranks
+    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.about["collection"])
+
+
+def _summarise(ranks: pl.DataFrame, collection: dict[str, Any]) -> Summary:
     pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
-    settings = metrics.by_setting(pairs, query_languages, evaluation.languages)
-    return Summary(pairs, query_languages, settings, bias.rank_distance(ranks, evaluation.pool))
+    settings = metrics.by_setting(pairs, query_languages, collection["languages"])
+    return Summary(pairs, query_languages, settings, bias.rank_distance(ranks, collection["candidates"]))
 
 
 def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
@@ -218,6 +231,16 @@ def _about(encoder: Encoder, collection: Collection, top_k: int, index: str) -> 
             "folder": str(encoder.folder) if isinstance(encoder, SentenceEncoder) else None,
         },
         "recipe": encoder.recipe if isinstance(encoder, SentenceEncoder) else None,
+        "seen_in_training": _seen(encoder, collection),
         "top_k": top_k,
         "index": index,
     }
+
+
+def _seen(encoder: Encoder, collection: Collection) -> dict[str, int] | None:
+    """How many of the collection's texts the checkpoint was trained on; None for an encoder from elsewhere."""
+    marks = encoder.folder / MARKS if isinstance(encoder, SentenceEncoder) else None
+    if marks is None or not marks.is_file():
+        return None
+    queries, passages = count_seen(np.load(marks), collection)
+    return {"queries": queries, "passages": passages}

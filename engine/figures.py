@@ -1,7 +1,7 @@
 """A frame in, a plotly figure out, nothing else: the same figures on the pages and in reports.
 
 The sequential scale is single-hue, the diverging one is red-blue and centred on 0: both are safe for colour-blind
-readers, and light enough for dark text in every cell. Backgrounds are transparent, so that a figure sits on a light or a dark page.
+readers, and light enough for dark text in every cell. Backgrounds are transparent, for light and dark pages.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from engine.catalog import COLLECTIONS, ENCODERS, fetch_from_hub, fetched_folder
 from engine.collection import read_collection
 from engine.encoder import SentenceEncoder
 from engine.errors import InputError
-from engine.store import Store
+from engine.store import Store, digest
 from engine.structures import Collection, Role
 
 DEFAULT_ENCODER = embedded.NAME
@@ -75,7 +75,19 @@ def open_encoder(
             f"encoder {name!r}: neither a folder, a trained checkpoint's key, an id on the Hub (owner/model), "
             f"nor one of {', '.join(ENCODERS)}"
         )
-    return SentenceEncoder(folder, name, prompts=given, max_length=max_length)
+    return SentenceEncoder(_with_modules(folder, store), name, prompts=given, max_length=max_length)
+
+
+def _with_modules(folder: Path, store: Store) -> Path:
+    """The folder itself, or for a raw transformer a sentence-transformers folder made of it, with mean pooling."""
+    raw = SentenceEncoder(folder, folder.name)
+    if (folder / "modules.json").is_file():
+        return folder
+    key = digest("from raw transformer", 1, raw.fingerprint)
+    if store.get("encoders", key) is None:
+        with store.writing("encoders", key, {"name": folder.name, "source": str(folder)}) as made:
+            raw.model.save_pretrained(str(made), create_model_card=False)
+    return store.path("encoders", key)
 
 
 def _named_folder(name: str, store: Store) -> Path:

@@ -109,7 +109,7 @@ def by_setting(
     }
     rows = []
     for setting, (cells, expected) in parts.items():
-        if cells.height < expected:
+        if cells.height != expected:
             logger.warning("%s: %d of %d cells have queries; their mean is left out", setting, cells.height, expected)
         complete = cells.height == expected and expected > 0
         means = {metric: cells[metric].mean() if complete else None for metric in metrics}

@@ -1,4 +1,4 @@
-"""How long work tells what it has done: a callable, given the stage, what is done, and what there is in all."""
+"""How long work tells what it does: progress (how much is done) and observation (the loss, as training goes)."""
 
 from __future__ import annotations
 
@@ -12,5 +12,16 @@ class Progress(Protocol):
         """Take note of a step."""
 
 
+class Observer(Protocol):
+    """Is called with the loss now and then while a checkpoint is trained."""
+
+    def __call__(self, what: str, step: int, loss: float) -> None:
+        """Take note of the loss of `what`, a checkpoint's label, at a step."""
+
+
 def silent(stage: str, done: float, total: float) -> None:
+    """Take no note."""
+
+
+def unobserved(what: str, step: int, loss: float) -> None:
     """Take no note."""

@@ -27,6 +27,8 @@ from engine.store import Store, digest
 
 State = Literal["running", "finished", "failed", "stopped"]
 
+LOSSES = "losses.jsonl"
+
 _STATUS_EVERY_SECONDS = 0.3
 _STARTING_SECONDS = 60  # how long a process may take from its start to its first sign of life
 
@@ -148,6 +150,13 @@ def delete(store: Store, key: str) -> None:
     shutil.rmtree(_folder(store, key), ignore_errors=True)
 
 
+def losses(store: Store, key: str) -> list[dict[str, Any]]:
+    """A training run's losses so far: `what` (the checkpoint), `step`, `loss`."""
+    file = _folder(store, key) / LOSSES
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
 def log_tail(store: Store, key: str, lines: int = 40) -> str:
     """The last lines of a run's log."""
     file = _folder(store, key) / "log.txt"
@@ -203,6 +212,11 @@ class Reporter:
         }
         if now - self._written > _STATUS_EVERY_SECONDS or done >= total:
             self._save()
+
+    def observe(self, what: str, step: int, loss: float) -> None:
+        """Add a loss to `losses.jsonl`."""
+        with (self._folder / LOSSES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"what": what, "step": step, "loss": loss}) + "\n")
 
     def end(self, state: State, message: str = "") -> None:
         """Leave how it ended."""

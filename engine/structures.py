@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, fields, replace
 from typing import Literal
 
@@ -164,9 +165,17 @@ class Collection:
             documents: Which candidates stay, bool (candidates,).
             name: The name of the smaller collection.
         """
-        judged = documents[self.qrels.documents]
         queries = np.zeros(len(self.queries), bool)
-        queries[self.qrels.queries[judged]] = True
+        queries[self.qrels.queries[documents[self.qrels.documents]]] = True
+        return self._keep(queries, documents, name)
+
+    def without_questions(self, questions: Set[str]) -> Collection:
+        """Leave questions out in all their languages; every candidate stays."""
+        queries = np.array([question not in questions for question in self.queries.questions])
+        return self._keep(queries, np.ones(len(self.corpus), bool), self.name)
+
+    def _keep(self, queries: np.ndarray, documents: np.ndarray, name: str) -> Collection:
+        judged = queries[self.qrels.queries] & documents[self.qrels.documents]
         query_rows, document_rows = np.cumsum(queries) - 1, np.cumsum(documents) - 1
         return replace(
             self,

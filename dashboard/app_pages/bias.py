@@ -35,15 +35,12 @@ with right:
     st.plotly_chart(figures.share_bars(shares, fair, k), key="shares", config=widgets.CHART)
 
 st.subheader("Where the answers stand in the pool")
-left, right = st.columns(2, gap="large")
-with left:
-    query_lang = widgets.pick_language("Query language", codes, key="query")
-    st.plotly_chart(figures.pool_rank_boxes(ranks, query_lang), key="boxes", config=widgets.CHART)
-with right:
-    order = figures.language_order(data.summary(one.key).pairs, "map", "name")
-    st.plotly_chart(
-        figures.pool_rank_heatmap(data.pool_ranks(one.key), order), key="median_ranks", config=widgets.CHART
-    )
+query_lang = widgets.pick_language("Query language", codes, key="query")
+st.plotly_chart(figures.pool_rank_boxes(ranks, query_lang), key="boxes", config=widgets.CHART)
+
+st.subheader("Median rank in the pool, every query and document language")
+order = figures.language_order(data.summary(one.key).pairs, "map", "name")
+st.plotly_chart(figures.pool_rank_heatmap(data.pool_ranks(one.key), order), key="median_ranks", config=widgets.CHART)
 with st.expander("What is measured"):
     st.markdown(
         "- **Rank distance**: for one query, the pool rank of its lowest-ranked relevant passage minus that of its "
