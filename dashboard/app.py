@@ -17,13 +17,13 @@ st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 2.6rem; max-wi
 
 PAGES = {
     "Results": [
-        st.Page(
-            "app_pages/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs", default=True
-        ),
+        st.Page("app_pages/explorer.py", title="Ratio explorer", icon=":material/tune:", default=True),
+        st.Page("app_pages/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
         st.Page("app_pages/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
         st.Page("app_pages/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),
     ],
     "Work": [
+        st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page("app_pages/evaluate.py", title="Fetch and evaluate", icon=":material/download:", url_path="evaluate"),
     ],
 }

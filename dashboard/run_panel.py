@@ -55,7 +55,9 @@ def _draw_run(run: runs.Run) -> None:
                 st.button("Resume", key=f"resume-{run.key}", on_click=_resume, args=(run,))
             st.button("Forget", key=f"forget-{run.key}", on_click=runs.delete, args=(data.store(), run.key))
     if run.state == "running":
-        st.progress(min(1.0, run.fraction), text=f"{run.stage}: {100 * run.fraction:.0f} %{_left(run.seconds_left)}")
+        whole = f" ({run.overall})" if run.overall else ""
+        text = f"{run.stage}: {100 * run.fraction:.0f} %{_left(run.seconds_left)}{whole}"
+        st.progress(min(1.0, run.fraction), text=text)
     if run.message:
         st.error(run.message)
     if run.state in ("failed", "stopped") and (log := runs.log_tail(data.store(), run.key)):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from dashboard import data
+from engine import Evaluation, runs
 from engine.languages import language
 from engine.metrics import METRICS, label
 
@@ -55,6 +56,39 @@ def provenance(one: data.Listed) -> str:
     ]
     left_out = [f"left out: {count} × {reason}" for reason, count in collection["skipped"].items()]
     return "\n".join(f"- {line}" for line in [*lines, *left_out])
+
+
+def warn_of_training_overlap(evaluations: Sequence[Evaluation]) -> None:
+    """Warn where checkpoints are shown on texts that they were trained on."""
+    seen = [evaluation.about.get("seen_in_training") or {} for evaluation in evaluations]
+    queries, passages = (max((one.get(kind, 0) for one in seen), default=0) for kind in ("queries", "passages"))
+    if queries or passages:
+        st.warning(
+            f"Not zero-shot: {queries:,} queries and {passages:,} answering passages of this collection were seen in "
+            "training. These scores say how well the texts were learnt, not how well the retriever generalises.",
+            icon=":material/warning:",
+        )
+
+
+def watch_runs(kinds: tuple[str, ...], shown: int) -> None:
+    """Show the runs that are going on, and draw the page anew when one has brought something.
+
+    Args:
+        kinds: Commands of the engine, such as "sweep".
+        shown: How many evaluations the page shows.
+    """
+    going = [run for run in runs.all_runs(data.store()) if run.arguments[0] in kinds and run.state == "running"]
+    if going:
+        st.fragment(_watch, run_every=1.0)([run.key for run in going], shown)
+
+
+def _watch(keys: list[str], shown: int) -> None:
+    found = [runs.read(data.store(), key) for key in keys]
+    for run in found:
+        whole = f", {run.overall}" if run.overall else ""
+        st.progress(min(1.0, run.fraction), text=f"{run.title}: {run.stage} {100 * run.fraction:.0f} %{whole}")
+    if any(run.state != "running" for run in found) or len(data.evaluations()) != shown:
+        st.rerun(scope="app")
 
 
 def pick_metric() -> str:

@@ -24,6 +24,7 @@ _PUBLIC = {
     "open_collection": "library",
     "open_encoder": "library",
     "read_collection": "collection",
+    "read_training": "training",
     "retrieve": "retrieval",
     "summarise": "evaluation",
 }

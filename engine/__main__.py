@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 from rich.logging import RichHandler
@@ -19,6 +20,13 @@ from engine.progress import unobserved
 
 out = Console()
 err = Console(stderr=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other error, and where the arguments are listed."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see {self.prog} --help\n")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -108,6 +116,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from engine.library import open_collection, open_encoder
     from engine.store import Store
 
+    _check_writable(options.json)
     store = Store()
     given = {"query": options.query_prompt, "document": options.document_prompt}
     prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
@@ -198,7 +207,7 @@ def _print_sweep(sweep: object, store: object) -> None:
 
     from engine.sweep import results
 
-    table = Table("collection", "strategy", "alpha", "seed", "mono mAP", "cross mAP", "multi mAP", "rank distance")
+    table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption="mAP")
     for row in results(sweep, store).iter_rows(named=True):
         scores = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("mono_map", "cross_map", "multi_map")]
         alpha, seed = ("" if row[name] is None else f"{row[name]:g}" for name in ("alpha", "seed"))
@@ -247,6 +256,14 @@ def _doctor(options: argparse.Namespace) -> None:
     out.print(table)
 
 
+def _check_writable(path: Path | None) -> None:
+    """Refuse a place that cannot be written before the work is done, not after."""
+    from engine.errors import InputError
+
+    if path is not None and str(path) != "-" and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise InputError(f"{path}: cannot be written; give a file in a folder that exists")
+
+
 def _write(path: Path, text: str) -> None:
     from engine.errors import InputError
 
@@ -263,7 +280,7 @@ def _name_or_path(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m engine", description="Hybrid Batch Lab on the command line.")
+    parser = _Parser(prog="python -m engine", description="Hybrid Batch Lab on the command line.")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.add_argument("--run", dest="run_key", metavar="KEY", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -315,6 +332,8 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="what is installed, fetched, cached, and what is missing")
     doctor.set_defaults(command=_doctor)
+    for command in commands.choices.values():  # so that --debug may stand behind the command too
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
 

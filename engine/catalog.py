@@ -127,6 +127,15 @@ COLLECTIONS = {
     )
 }
 
+SHIPPED = {
+    "demo": "24 passages on planets, mountains, insects, organs, inventions and law; 11 languages, fully parallel",
+    "demo-train": "24 passages on rivers, metals, instruments, crops, sports and everyday things; in parallel too",
+}
+"""Collections that come with the project, in `engine/demo/`: written for it, CC0, to try everything out on."""
+
+DEMO_SETTINGS = {"batch_size": 48, "steps": 300}
+"""Settings for training on `demo-train`, which is too small for batches of 100."""
+
 ENCODERS = {
     source.name: source
     for source in (
@@ -199,6 +208,11 @@ def collection_source(name: str) -> CollectionSource:
     if name not in COLLECTIONS:
         raise InputError(f"collection {name!r} is unknown; allowed are {', '.join(COLLECTIONS)}, or a folder")
     return COLLECTIONS[name]
+
+
+def shipped_folder(name: str) -> Path:
+    """The folder of a collection that comes with the project."""
+    return Path(__file__).with_name("demo") / name
 
 
 def fetched_folder(name: str, store: Store) -> Path | None:

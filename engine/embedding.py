@@ -15,6 +15,8 @@ from engine.structures import Role
 
 SHARD_TEXTS = 512
 VECTORS = "vectors.npy"
+SHIPPED = Path(__file__).with_name("demo") / "vectors"
+"""Vectors that come with the project, float16, under the keys that the store would give them."""
 
 
 def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress = silent) -> np.ndarray:
@@ -40,7 +42,11 @@ def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, prog
         return unit_length(embed(trunk, role, texts, store, progress) @ weight.T)
     key = embedding_key(encoder, role, texts)
     if store.get("embeddings", key) is None:
-        _encode_into(store, key, encoder, role, texts, progress)
+        shipped = SHIPPED / f"{key}.npy"
+        if shipped.is_file():
+            _write_entry(store, key, encoder, role, unit_length(np.load(shipped).astype(np.float32)))
+        else:
+            _encode_into(store, key, encoder, role, texts, progress)
     file = store.path("embeddings", key) / VECTORS
     try:
         return np.load(file)
@@ -89,6 +95,11 @@ def _encode_into(
     progress(stage, total, total)
     row = {text: i for i, text in enumerate(different)}
     vectors = np.concatenate(shards)[[row[text] for text in texts]]
+    _write_entry(store, key, encoder, role, vectors)
+    store.discard_partial("embeddings", key)
+
+
+def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: np.ndarray) -> None:
     about = {
         "encoder": encoder.name,
         "fingerprint": encoder.fingerprint,
@@ -100,7 +111,6 @@ def _encode_into(
     }
     with store.writing("embeddings", key, about) as folder:
         store.write_array(folder / VECTORS, vectors)
-    store.discard_partial("embeddings", key)
 
 
 def _read_shard(file: Path, rows: int) -> np.ndarray | None:

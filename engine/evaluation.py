@@ -85,24 +85,29 @@ def evaluate(
         progress: Told of each stage.
 
     Raises:
-        InputError: If vectors cannot be used.
+        InputError: If top_k is below 1, or vectors cannot be used.
         StoreError: If the cache cannot be written.
     """
+    if top_k < 1:  # ranking says so too, but only when everything has been encoded
+        raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
     key = evaluation_key(encoder, collection, top_k, index)
     manifest = store.get("ranks", key)
     if manifest is None:
         started = time.monotonic()
+        told = _about(encoder, collection, top_k, index) | (about or {})  # first, for it may find a fault
         queries = embed(encoder, "query", collection.queries.texts, store, progress)
         documents = embed(encoder, "document", collection.corpus.texts, store, progress)
         ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
-        told = _about(encoder, collection, top_k, index) | {"seconds": time.monotonic() - started} | (about or {})
+        told["seconds"] = time.monotonic() - started
         with store.writing("ranks", key, told) as folder:
             ranks.write_parquet(folder / "ranks.parquet")
             top.write_parquet(folder / "top.parquet")
             figures = as_json(Evaluation(key, told, store), _summarise(ranks, told["collection"]))
             (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
         manifest = store.manifest("ranks", key)
-    return Evaluation(key, manifest, store)
+    # The entry may have been made under other names; what it is called here and now counts.
+    named = {"collection": collection.name, "encoder": encoder.name}
+    return Evaluation(key, manifest | {part: manifest[part] | {"name": name} for part, name in named.items()}, store)
 
 
 def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,22 @@ from engine.store import link_or_copy
 from engine.structures import Collection
 
 LOG_EVERY = 10
-_DENSE = "9_Dense"
 _PAPERS = {"manifest.json", "recipe.json", "training.json", "README.md", "trained_on.npy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a training run went.
+
+    Attributes:
+        losses: Steps, and the mean loss since the last one.
+        held_out: Steps, and the loss on what was held out.
+        steps: Steps done; fewer than the recipe's where the run stopped early.
+    """
+
+    losses: list[tuple[int, float]]
+    held_out: list[tuple[int, float]]
+    steps: int
 
 
 def train_head(
@@ -30,10 +45,10 @@ def train_head(
     documents: np.ndarray,
     sampler: HybridBatchSampler,
     recipe: Recipe,
-    collection: Collection,
+    negatives: HardNegatives,
     progress: Progress,
     observe: Observer,
-) -> tuple[np.ndarray, list[tuple[int, float]]]:
+) -> tuple[np.ndarray, Course]:
     """Train a head with InfoNCE over in-batch negatives (van den Oord et al. 2018), cosine, and AdamW.
 
     One thread computes it, so that the same recipe gives the same bytes whatever the number of cores.
@@ -42,13 +57,13 @@ def train_head(
         queries: Unit vectors of the training queries, float32 (queries, dimension).
         documents: Unit vectors of the training candidates, float32 (candidates, dimension).
         sampler: The batches.
-        recipe: Learning rate, weight decay, temperature, hard negatives.
-        collection: The training collection, for the paragraphs of hard negatives.
+        recipe: Learning rate, weight decay, temperature.
+        negatives: What joins the batches.
         progress: Told the steps done.
         observe: Told the loss every `LOG_EVERY` steps.
 
     Returns:
-        The head's weight, float32 (dimension, dimension), and the losses as (step, mean since the last one).
+        The head's weight, float32 (dimension, dimension), and how its training went.
 
     Raises:
         TrainingError: If the loss is no longer finite.
@@ -58,7 +73,6 @@ def train_head(
 
     settings, size = recipe.settings, queries.shape[1]
     query_vectors, document_vectors = torch.from_numpy(queries), torch.from_numpy(documents)
-    negatives = HardNegatives(collection, settings.hard_negatives, recipe.seed)
     losses, recent = [], []
     with _one_thread():
         residual = torch.zeros(size, size, requires_grad=True)
@@ -81,7 +95,7 @@ def train_head(
         weight = (torch.eye(size) + residual).detach().numpy()
     if not np.isfinite(weight).all():
         raise _diverged(float("nan"), len(sampler), recipe)
-    return weight, losses
+    return weight, Course(losses, [], len(sampler))
 
 
 def check_loss(loss: float, step: int, recipe: Recipe) -> float:
@@ -99,18 +113,21 @@ class HardNegatives:
     """Further sentences of the positive's own paragraph, in its language, that do not answer any question.
 
     Args:
-        collection: The training collection.
+        collection: The training collection; what answers a question of it is never given.
         count: How many per pair; a paragraph may hold fewer.
         seed: Of the choice.
     """
 
     def __init__(self, collection: Collection, count: int, seed: int) -> None:
-        self._count, self._seed = count, seed
-        self._answers = set(collection.qrels.documents.tolist())
-        self._paragraph = list(zip(collection.corpus.passages, collection.corpus.languages, strict=True))
-        self._sentences: dict[tuple[str, str], list[int]] = {}
+        self.count, self._seed = count, seed
+        corpus = collection.corpus
+        self._texts = corpus.texts
+        answers = {corpus.texts[doc] for doc in collection.qrels.documents}
+        self._paragraph = list(zip(corpus.passages, corpus.languages, strict=True))
+        self._others: dict[tuple[str, str], list[int]] = {}
         for doc, paragraph in enumerate(self._paragraph) if count else ():
-            self._sentences.setdefault(paragraph, []).append(doc)
+            if corpus.texts[doc] not in answers:
+                self._others.setdefault(paragraph, []).append(doc)
 
     def by_pair(self, batch: Batch, step: int) -> np.ndarray:
         """Positions of each pair's hard negatives, int64 (pairs, count).
@@ -120,18 +137,22 @@ class HardNegatives:
         Raises:
             TrainingError: If no paragraph of the batch has a sentence to give.
         """
+        rows = np.full((len(batch.documents), self.count), -1, np.int64)
+        if not self.count:
+            return rows
         draw = np.random.default_rng([self._seed, step, 1])
-        rows = np.full((len(batch.documents), self._count), -1, np.int64)
-        for pair, doc in enumerate(batch.documents if self._count else ()):
-            others = [other for other in self._sentences[self._paragraph[doc]] if other not in self._answers]
-            if others:
-                rows[pair] = np.resize(draw.permutation(others), self._count)
-        given = rows[rows[:, 0] >= 0] if self._count else rows
+        for pair, doc in enumerate(batch.documents):
+            if others := self._others.get(self._paragraph[doc]):
+                rows[pair] = np.resize(draw.permutation(others), self.count)
+        given = rows[rows[:, 0] >= 0]
         if not len(given):
             raise TrainingError("hard negatives: no paragraph has a sentence that answers no question; train without")
-        if self._count:
-            rows[rows[:, 0] < 0] = given[draw.integers(len(given), size=int((rows[:, 0] < 0).sum()))]
+        rows[rows[:, 0] < 0] = given[draw.integers(len(given), size=len(rows) - len(given))]
         return rows
+
+    def texts(self) -> list[str]:
+        """All that may be given."""
+        return [self._texts[doc] for others in self._others.values() for doc in others]
 
     def rows(self, batch: Batch, step: int) -> np.ndarray:
         """Positions of the batch's hard negatives, each once, int64 (n,)."""
@@ -156,6 +177,10 @@ def write_checkpoint(base: Path, folder: Path, weight: np.ndarray) -> None:
         if file.is_file() and file.name not in {*_PAPERS, "modules.json"}:
             target.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy(file.resolve(), target)
+    modules = json.loads((base / "modules.json").read_text(encoding="utf-8"))
+    last = modules.pop() if modules[-1]["type"].endswith(".Normalize") else None
+    head = {"path": f"{len(modules)}_Head", "type": "sentence_transformers.models.Dense"}
+    last = last or {"path": f"{len(modules) + 1}_Normalize", "type": "sentence_transformers.models.Normalize"}
     dense = Dense(
         weight.shape[1],
         weight.shape[0],
@@ -163,16 +188,10 @@ def write_checkpoint(base: Path, folder: Path, weight: np.ndarray) -> None:
         activation_function=torch.nn.Identity(),
         init_weight=torch.from_numpy(weight),
     )
-    (folder / _DENSE).mkdir()
-    dense.save(str(folder / _DENSE))
-    modules = json.loads((base / "modules.json").read_text(encoding="utf-8"))
-    kept = [module for module in modules if not module["type"].endswith(".Normalize")]
-    kept += [{"path": _DENSE, "type": "sentence_transformers.models.Dense"}]
-    kept += [module for module in modules if module["type"].endswith(".Normalize")][-1:] or [
-        {"path": "10_Normalize", "type": "sentence_transformers.models.Normalize"}
-    ]
-    (folder / kept[-1]["path"]).mkdir(exist_ok=True)
-    numbered = [{**module, "idx": i, "name": str(i)} for i, module in enumerate(kept)]
+    for module in (head, last):
+        (folder / module["path"]).mkdir(exist_ok=True)
+    dense.save(str(folder / head["path"]))
+    numbered = [{**module, "idx": i, "name": str(i)} for i, module in enumerate([*modules, head, last])]
     (folder / "modules.json").write_text(json.dumps(numbered, indent=1), encoding="utf-8")
 
 

@@ -34,6 +34,15 @@ class Leak:
     query_texts: int
     passage_texts: int
 
+    def counts(self) -> dict[str, str | int]:
+        """What it comes to, ready for JSON."""
+        return {
+            "collection": self.collection,
+            "questions_removed": len(self.questions),
+            "query_texts": self.query_texts,
+            "passage_texts": self.passage_texts,
+        }
+
 
 def find_leak(training: Collection, evaluation: Collection) -> Leak:
     """Find what a training collection shares with an evaluation collection."""
@@ -67,10 +76,15 @@ def remove_leaks(training: Collection, evaluations: Iterable[Collection]) -> tup
     return training.without_questions(shared), leaks
 
 
-def text_marks(collection: Collection) -> np.ndarray:
-    """Digests of the texts that a model sees in training: queries and answering passages, uint64, ascending."""
+def text_marks(collection: Collection, negatives: Iterable[str] = ()) -> np.ndarray:
+    """Digests of the texts that a model sees in training, uint64, ascending.
+
+    Args:
+        collection: The training collection: its queries and answering passages are seen.
+        negatives: Further passages that are seen, as hard negatives.
+    """
     answers = {collection.corpus.texts[doc] for doc in collection.qrels.documents}
-    return np.unique(_marks([*collection.queries.texts, *answers]))
+    return np.unique(_marks([*collection.queries.texts, *answers, *negatives]))
 
 
 def count_seen(marks: np.ndarray, collection: Collection) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine import embedded
-from engine.catalog import COLLECTIONS, ENCODERS, fetch_from_hub, fetched_folder
+from engine.catalog import COLLECTIONS, ENCODERS, SHIPPED, fetch_from_hub, fetched_folder, shipped_folder
 from engine.collection import read_collection
 from engine.encoder import SentenceEncoder
 from engine.errors import InputError
@@ -40,8 +40,10 @@ def open_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bo
                 f"(without network: `python -m engine fetch {name} --from DIR`)"
             )
         return read_collection(folder, name, skip_invalid=skip_invalid).every(every)
+    if name in SHIPPED:
+        return read_collection(shipped_folder(name), name, skip_invalid=skip_invalid).every(every)
     if not Path(name).is_dir():
-        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join(COLLECTIONS)}")
+        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *COLLECTIONS])}")
     return read_collection(Path(name), skip_invalid=skip_invalid).every(every)
 
 

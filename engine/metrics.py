@@ -22,6 +22,7 @@ from engine.structures import SETTINGS, Setting
 
 METRICS = ("map", "hit@1", "hit@5", "hit@10", "mrr", "ndcg@10", "recall@1", "recall@10", "recall@100")
 LABELS = {"map": "mAP", "mrr": "MRR", "hit@1": "R@1"}
+_PAIR_KEYS = ["query_lang", "doc_lang", "question"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,20 +51,10 @@ def per_query(ranks: pl.DataFrame, setting: Setting, metrics: Sequence[str] = ME
     ranks = check_frame(ranks, RANKS, "ranks")
     if setting not in SETTINGS:
         raise InputError(f"setting {setting!r} is unknown; allowed are {', '.join(SETTINGS)}")
-    keys = ["query_lang", "question"] if setting == "multi" else ["query_lang", "doc_lang", "question"]
-    rank = "rank_in_pool" if setting == "multi" else "rank_in_language"
-    if setting != "multi":
-        same = pl.col("query_lang") == pl.col("doc_lang")
-        ranks = ranks.filter(same if setting == "mono" else ~same)
-    placed = (
-        ranks.select(*keys, rank=pl.col(rank).cast(pl.Float64))
-        .sort(*keys, "rank")
-        .with_columns(place=pl.int_range(1, pl.len() + 1).over(keys).cast(pl.Float64))
-    )
-    scored = placed.group_by(keys, maintain_order=True).agg(
-        pl.len().alias("relevant"), *[_expression(metric).alias(metric) for metric in metrics]
-    )
-    return scored.sort(keys)
+    if setting == "multi":
+        return _score(ranks, ["query_lang", "question"], "rank_in_pool", metrics)
+    same = pl.col("query_lang") == pl.col("doc_lang")
+    return _score(ranks.filter(same if setting == "mono" else ~same), _PAIR_KEYS, "rank_in_language", metrics)
 
 
 def by_pair(ranks: pl.DataFrame, metrics: Sequence[str] = METRICS) -> pl.DataFrame:
@@ -72,7 +63,7 @@ def by_pair(ranks: pl.DataFrame, metrics: Sequence[str] = METRICS) -> pl.DataFra
     Returns:
         `query_lang`, `doc_lang`, `queries` (how many were averaged), and a Float64 column per metric; sorted.
     """
-    queries = pl.concat([per_query(ranks, "mono", metrics), per_query(ranks, "cross", metrics)])
+    queries = _score(check_frame(ranks, RANKS, "ranks"), _PAIR_KEYS, "rank_in_language", metrics)
     return _mean(queries, ["query_lang", "doc_lang"], metrics)
 
 
@@ -116,6 +107,20 @@ def by_setting(
         rows.append({"setting": setting, "cells": cells.height, "expected": expected, **means})
     kinds = {"setting": pl.String, "cells": pl.Int64, "expected": pl.Int64} | dict.fromkeys(metrics, pl.Float64)
     return pl.DataFrame(rows, schema=kinds)
+
+
+def _score(ranks: pl.DataFrame, keys: list[str], rank: str, metrics: Sequence[str]) -> pl.DataFrame:
+    """Metrics of the rows with equal keys, sorted by the keys."""
+    row = pl.int_range(pl.len())
+    starts = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)
+    place = row - pl.when(starts).then(row).forward_fill() + 1  # an int_range over the keys takes far longer
+    return (
+        ranks.select(*keys, rank=pl.col(rank).cast(pl.Float64))
+        .sort(*keys, "rank")
+        .with_columns(place=place.cast(pl.Float64))
+        .group_by(keys, maintain_order=True)
+        .agg(pl.len().alias("relevant"), *[_expression(metric).alias(metric) for metric in metrics])
+    )
 
 
 def _mean(queries: pl.DataFrame, keys: list[str], metrics: Sequence[str]) -> pl.DataFrame:

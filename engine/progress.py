@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+WHOLE = "sweep"
+"""The stage that counts the parts of work which has many; the other stages are within a part."""
+
 
 class Progress(Protocol):
     """Is called with every step of long work; `done` and `total` are in the stage's own unit."""

@@ -12,21 +12,26 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
-from itertools import pairwise
+from queue import SimpleQueue
+from threading import Lock
 
 import numba
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from engine.errors import InputError
 from engine.frames import RANKS, TOP, check_frame
 from engine.progress import Progress, silent
 from engine.structures import Collection
 
-BLOCK_QUERIES = 256
+BLOCK_QUERIES = 128  # of a thread
+_BLOCKS_BYTES = 2**30  # what the blocks of all threads may take
 _GROUPS = 512  # of candidates, whose maxima bound the k-th score when the first k are drawn
+_HALVINGS = 10  # of the range in which that bound is looked for
 _STRETCH = 64  # candidates that are looked at together when the first k are drawn
 
+_BLAS = Lock()  # held while BLAS is told how many threads to use, which it is for the whole process
 _THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -68,7 +73,7 @@ def rank_collection(
     top = (np.empty(shape, np.int32), np.empty(shape, np.float32)) if exact else search(queries, documents, k, index)
 
     def consume(scores: np.ndarray, first: int) -> None:
-        _count(scores, first, judged.starts, judged.docs, judged.low, judged.high, *judged.results)
+        _count(scores, first, judged.starts, judged.docs, judged.low, judged.high, judged.results)
         if exact:
             _draw(scores, *(part[first : first + len(scores)] for part in top))
 
@@ -121,8 +126,7 @@ class _Judged:
         ranges = np.array([collection.document_range(code) for code in collection.languages], np.int64).reshape(-1, 2)
         self.codes = collection.document_codes[self.docs]
         self.low, self.high = ranges[self.codes, 0].copy(), ranges[self.codes, 1].copy()
-        size = len(qrels)
-        self.results = np.zeros(size, np.int32), np.zeros(size, np.int32), np.zeros(size, np.float32)
+        self.results = tuple(np.zeros(len(qrels), kind) for kind in (np.int32, np.int32, np.float32))
 
     def frame(self) -> pl.DataFrame:
         in_language, in_pool, scores = self.results
@@ -172,30 +176,40 @@ def _checked(vectors: np.ndarray, rows: int, what: str) -> np.ndarray:
 def _for_each_block(
     queries: np.ndarray, documents: np.ndarray, consume: Callable[[np.ndarray, int], None], progress: Progress
 ) -> None:
-    """Give blocks of scores to `consume(scores, first query)`, its rows shared out among threads."""
-    room = np.empty((min(BLOCK_QUERIES, len(queries)), len(documents)), np.float32)
+    """Give blocks of scores to `consume(scores, first query)`, in threads.
+
+    Each multiplies for itself: BLAS's own threads would meet after every block, and hold the processor while waiting.
+    """
+    threads = min(_THREADS, len(queries))
+    rows = max(1, min(BLOCK_QUERIES, len(queries), _BLOCKS_BYTES // (4 * len(documents) * threads)))
+    rooms: SimpleQueue[np.ndarray] = SimpleQueue()
+    for _ in range(threads):
+        rooms.put(np.empty((rows, len(documents)), np.float32))
     turned = documents.T
     copies, firsts = _repeated(documents)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for first in range(0, len(queries), BLOCK_QUERIES):
-            block = queries[first : first + BLOCK_QUERIES]
+
+    def work(first: int) -> int:
+        block, room = queries[first : first + rows], rooms.get()
+        try:
             scores = np.matmul(block, turned, out=room[: len(block)])
             scores[:, copies] = scores[:, firsts]
-            cuts = np.linspace(0, len(block), _THREADS + 1).astype(int)
-            list(pool.map(consume, [scores[a:b] for a, b in pairwise(cuts)], first + cuts[:-1]))
-            progress("rank", first + len(block), len(queries))
+            consume(scores, first)
+        finally:
+            rooms.put(room)
+        return first + len(block)
+
+    with _BLAS, threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        for done in pool.map(work, range(0, len(queries), rows)):
+            progress("rank", done, len(queries))
 
 
 def _repeated(documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that repeat an earlier one, and the first row of each that is equal to it.
-
-    A matrix product rounds by where a column stands, so that equal vectors may differ in the last bit of their scores.
-    """
+    """Rows that repeat an earlier one, and the first row equal to each: a product rounds by where a column stands."""
+    _, value, count = np.unique(documents[:, 0], return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(count[value] > 1)  # equal in one number at least, which few are
     seen: dict[bytes, int] = {}
-    digests = (blake2b(vector, digest_size=16).digest() for vector in documents)
-    firsts = np.array([seen.setdefault(digest, row) for row, digest in enumerate(digests)])
-    copies = np.flatnonzero(firsts != np.arange(len(documents)))
-    return copies, firsts[copies]
+    firsts = np.array([seen.setdefault(blake2b(documents[row]).digest(), row) for row in rows], np.int64)
+    return rows[firsts != rows], firsts[firsts != rows]
 
 
 @numba.njit(nogil=True, cache=True, inline="always")
@@ -222,15 +236,14 @@ def _count(
     docs: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
-    in_language: np.ndarray,
-    in_pool: np.ndarray,
-    kept: np.ndarray,
+    results: tuple[np.ndarray, ...],
 ) -> None:
     """Ranks of the relevant passages of queries first, first + 1, ...: judgements starts[q] to starts[q + 1].
 
     A candidate before the passage beats it with an equal score, one after it only with a higher one. The
     passage's language stands at positions low to high.
     """
+    in_language, in_pool, kept = results
     for row in range(scores.shape[0]):
         line = scores[row]
         for i in range(starts[first + row], starts[first + row + 1]):
@@ -246,8 +259,7 @@ def _count(
 def _draw(scores: np.ndarray, top_docs: np.ndarray, top_scores: np.ndarray) -> None:
     """The first k of each row, best first, equal scores by position.
 
-    Only what reaches a lower bound of the k-th score is sorted. Candidates that reach it are rare, so they are looked
-    for a stretch at a time.
+    Only what reaches a lower bound of the k-th score is sorted: few candidates, so it is looked for by the stretch.
     """
     k = top_docs.shape[1]
     kept = np.empty(scores.shape[1], np.int32)
@@ -271,7 +283,7 @@ def _draw(scores: np.ndarray, top_docs: np.ndarray, top_scores: np.ndarray) -> N
 
 @numba.njit(nogil=True, cache=True)
 def _bound_of_kth(line: np.ndarray, k: int) -> np.float32:
-    """A lower bound of the k-th largest score: the k-th largest of the maxima of disjoint groups of candidates."""
+    """A lower bound of the k-th largest score, near the k-th largest of the maxima of groups of candidates."""
     if k > _GROUPS or line.size < _GROUPS:
         return np.float32(-np.inf)
     maxima = line[:_GROUPS].copy()
@@ -279,4 +291,8 @@ def _bound_of_kth(line: np.ndarray, k: int) -> np.float32:
         more = line[start : start + _GROUPS]
         for i in range(_GROUPS):
             maxima[i] = max(maxima[i], more[i])
-    return np.partition(maxima, _GROUPS - k)[_GROUPS - k]
+    low, high = maxima.min(), maxima.max()
+    for _ in range(_HALVINGS):
+        middle = (low + high) / np.float32(2)
+        low, high = (middle, high) if _at_least(maxima, middle) >= k else (low, middle)
+    return low

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from engine.errors import InputError
+from engine.progress import WHOLE
 from engine.store import Store, digest
 
 State = Literal["running", "finished", "failed", "stopped"]
@@ -45,6 +46,7 @@ class Run:
         stage: What it does, or did last.
         fraction: How much of the stage is done, 0 to 1.
         seconds_left: Estimate for the stage; None before there is one.
+        overall: How far the whole is, where it has many parts, such as "recipe 3 of 15"; else empty.
         message: The error of a failed run.
         started: Unix time.
         updated: Unix time of the last sign of life.
@@ -57,6 +59,7 @@ class Run:
     stage: str
     fraction: float
     seconds_left: float | None
+    overall: str
     message: str
     started: float
     updated: float
@@ -114,6 +117,7 @@ def read(store: Store, key: str) -> Run:
         stage=status.get("stage", ""),
         fraction=float(status.get("fraction", 0.0)),
         seconds_left=status.get("seconds_left"),
+        overall=status.get("overall", ""),
         message=message,
         started=about["started"],
         updated=status["updated"],
@@ -203,13 +207,15 @@ class Reporter:
     def __call__(self, stage: str, done: float, total: float) -> None:
         """Take note of a step."""
         now = time.time()
-        begun, first = self._begun.setdefault(stage, (now, done))
+        begun, first = self._begun.get(stage, (now, done))
+        if done <= first:  # the stage begins, or begins again with the next checkpoint
+            begun, first = self._begun[stage] = (now, done)
         rate = (done - first) / (now - begun) if now > begun else 0.0
-        self._status |= {
-            "stage": stage,
-            "fraction": done / total if total else 1.0,
-            "seconds_left": (total - done) / rate if rate > 0 else None,
-        }
+        left = (total - done) / rate if rate > 0 else None
+        if stage == WHOLE:
+            self._status["overall"] = f"{done:.0f} of {total:.0f} done" + (f", {_in_words(left)} left" if left else "")
+        else:
+            self._status |= {"stage": stage, "fraction": done / total if total else 1.0, "seconds_left": left}
         if now - self._written > _STATUS_EVERY_SECONDS or done >= total:
             self._save()
 
@@ -228,6 +234,10 @@ class Reporter:
     def _save(self) -> None:
         self._written = time.time()
         _write(self._folder / "status.json", self._status | {"updated": self._written})
+
+
+def _in_words(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds > 90 else f"about {max(1, round(seconds))} s"
 
 
 def _folder(store: Store, key: str) -> Path:

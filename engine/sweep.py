@@ -17,7 +17,7 @@ from engine.errors import EngineError, InputError, TrainingError
 from engine.evaluation import evaluate, evaluation_key, find_evaluation
 from engine.library import open_collection, open_encoder
 from engine.merging import merge_checkpoints
-from engine.progress import Observer, Progress, silent, unobserved
+from engine.progress import WHOLE, Observer, Progress, silent, unobserved
 from engine.recipe import Method, Recipe, Settings, check_alpha
 from engine.store import Store
 from engine.structures import Collection
@@ -134,13 +134,13 @@ def run_sweep(
     opened = _Opened.open(sweep, store)
     trained, merged = opened.recipes(), opened.merges()
     total = len(trained) + len(merged) + 1
-    progress("sweep", 0, total)
+    progress(WHOLE, 0, total)
     _encode_all(opened, progress)
-    progress("sweep", 1, total)
+    progress(WHOLE, 1, total)
     failures = []
     for done, failure in enumerate(_run_all(opened, trained, merged, jobs, progress, observe), 2):
         failures += [failure] if failure else []
-        progress("sweep", done, total)
+        progress(WHOLE, done, total)
     if len(failures) == len(trained) + len(merged):
         raise TrainingError(f"sweep: all {len(failures)} recipes failed; the first: {failures[0].reason}")
     return failures
@@ -206,7 +206,7 @@ def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer)
 
 def _opened_as(sweep: Sweep, collection: str, encoder: str) -> dict[str, object]:
     opened = {"collection": collection, "every": sweep.every, "skip_invalid": False, "encoder": encoder}
-    return {"opened_as": opened}
+    return {"opened_as": opened | {"base": sweep.encoder, "training": sweep.training}}
 
 
 def results(sweep: Sweep, store: Store) -> pl.DataFrame:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ import numpy as np
 
 from engine import full, head
 from engine.embedding import embed
-from engine.encoder import SentenceEncoder
-from engine.errors import InputError
+from engine.encoder import PROMPT_KEYS, SentenceEncoder
+from engine.errors import InputError, TrainingError
 from engine.evaluation import collection_digest
+from engine.head import Course, HardNegatives
 from engine.leaks import MARKS, Leak, remove_leaks, text_marks
 from engine.progress import Observer, Progress, silent, unobserved
 from engine.recipe import DEFAULTS, Method, Recipe, Settings, check_alpha
-from engine.sampler import HybridBatchSampler, TrainingPairs
+from engine.sampler import STRATEGIES, HybridBatchSampler, TrainingPairs
 from engine.store import SCHEMA_VERSION, Store, digest
 from engine.structures import Collection
 
@@ -66,11 +68,15 @@ class TrainingSet:
         groups = pairs.passage_groups.max(axis=1)
         order = np.random.default_rng([recipe.seed, 2]).permutation(np.unique(groups))
         held = np.isin(groups, order[: round(share * len(order))])
+        if held.all() or not held.any():
+            raise InputError(f"hold_out: {share} of {len(order)} passages leaves nothing on one side; choose another")
         questions = {question for question, out in zip(pairs.questions, held, strict=True) if out}
-        batches = max(1, len(questions) // recipe.settings.batch_size)
         watched = self.collection.without_questions(set(pairs.questions) - questions)
-        trained_on = TrainingSet(self.collection.without_questions(questions), self.leaks)
-        return trained_on, (watched, make_sampler(recipe, watched, batches))
+        try:
+            batches = make_sampler(recipe, watched, max(1, len(questions) // recipe.settings.batch_size))
+        except InputError as error:
+            raise InputError(f"hold_out: {share} of the passages cannot fill a batch ({error})") from error
+        return TrainingSet(self.collection.without_questions(questions), self.leaks), (watched, batches)
 
 
 def make_recipe(
@@ -95,25 +101,34 @@ def make_recipe(
         settings: Hyper-parameters; by default the method's.
 
     Raises:
-        InputError: If the method or the strategy is unknown, or alpha is missing, superfluous or outside [0, 1].
+        InputError: If the method or the strategy is unknown, alpha is missing, superfluous or outside [0, 1], the seed
+            is too large or negative, or the encoder cuts texts elsewhere than its files say.
     """
     if method not in DEFAULTS:
         raise InputError(f"method {method!r} is unknown; allowed are {', '.join(DEFAULTS)}")
+    if strategy not in STRATEGIES:
+        raise InputError(f"strategy {strategy!r} is unknown; allowed are {', '.join(STRATEGIES)}")
     if strategy == "hybrid" and alpha is None:
         raise InputError("alpha is missing; the hybrid strategy needs a share of monolingual batches from 0 to 1")
     if strategy != "hybrid" and alpha is not None:
         raise InputError(f"alpha: {alpha} came, but strategy {strategy} has none; leave it out or use hybrid")
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed: {seed} came, a whole number from 0 to {2**32 - 1} is allowed")
+    if encoder.max_length is not None:
+        raise InputError(f"encoder {encoder.name}: a max length came; open it without, and give it in the settings")
+    settings, collection = settings or DEFAULTS[method], training.collection
+    content = collection_digest(collection)
     return Recipe(
         encoder=encoder.fingerprint,
         prompts=dict(encoder.prompts),
-        collection=collection_digest(training.collection),
+        collection=digest(content, collection.corpus.passages) if settings.hard_negatives else content,
         method=method,
         strategy=strategy,
         alpha=None if alpha is None else check_alpha(alpha),
         seed=seed,
-        settings=settings or DEFAULTS[method],
+        settings=settings,
         encoder_name=encoder.name,
-        collection_name=training.collection.name,
+        collection_name=collection.name,
     )
 
 
@@ -152,26 +167,11 @@ def train(
     key = checkpoint_key(recipe)
     if store.get("checkpoints", key) is not None:
         return key
-    training, held_out = training.split(recipe)
-    sampler = make_sampler(recipe, training.collection, recipe.settings.steps * recipe.settings.accumulate)
-    started = time.monotonic()
-    about = {"name": recipe.label, "recipe": asdict(recipe)}
+    run = _Run.prepare(recipe, encoder, training, store)
     if recipe.method == "head":
-        collection = training.collection
-        queries = embed(encoder, "query", collection.queries.texts, store, progress)
-        documents = embed(encoder, "document", collection.corpus.texts, store, progress)
-        weight, losses = head.train_head(queries, documents, sampler, recipe, collection, progress, observe)
-        with store.writing("checkpoints", key, about) as folder:
-            head.write_checkpoint(encoder.folder, folder, weight)
-            _write_papers(folder, recipe, training, sampler, losses, time.monotonic() - started)
-        return key
-    work = store.partial("checkpoints", key)
-    with store.writing("checkpoints", key, about) as folder:
-        losses = full.train_full(
-            encoder, training.collection, sampler, recipe, work, folder, progress, observe, held_out
-        )
-        _write_papers(folder, recipe, training, sampler, losses, time.monotonic() - started)
-    store.discard_partial("checkpoints", key)
+        run.train_head(progress, observe)
+    else:
+        run.train_full(progress, observe)
     return key
 
 
@@ -194,7 +194,12 @@ def make_sampler(recipe: Recipe, collection: Collection, batches: int) -> Hybrid
 
 
 def read_training(store: Store, key: str) -> dict[str, Any]:
-    """What is known of a checkpoint's training: losses, realised batches, leaks, seconds."""
+    """What is known of a checkpoint's training.
+
+    Returns:
+        `losses` and `held_out` (pairs of step and loss), `steps` done, `composition` (of the realised batches),
+        `questions` trained on, `leaks`, and `seconds` (of the process that finished it).
+    """
     return json.loads((store.path("checkpoints", key) / TRAINING).read_text(encoding="utf-8"))
 
 
@@ -203,30 +208,88 @@ def write_recipe(folder: Path, recipe: Recipe) -> None:
     (folder / RECIPE).write_text(json.dumps(asdict(recipe), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def _write_papers(
-    folder: Path,
-    recipe: Recipe,
-    training: TrainingSet,
-    sampler: HybridBatchSampler,
-    losses: list[tuple[int, float]],
-    seconds: float,
-) -> None:
-    write_recipe(folder, recipe)
-    leaks = [
-        {
-            "collection": leak.collection,
-            "questions_removed": len(leak.questions),
-            "query_texts": leak.query_texts,
-            "passage_texts": leak.passage_texts,
+@dataclass(frozen=True, slots=True, eq=False)
+class _Run:
+    """A training run: what goes into it, and how its checkpoint is written."""
+
+    recipe: Recipe
+    encoder: SentenceEncoder
+    store: Store
+    training: TrainingSet
+    held_out: tuple[Collection, HybridBatchSampler] | None
+    sampler: HybridBatchSampler
+    negatives: HardNegatives
+    started: float
+
+    @classmethod
+    def prepare(cls, recipe: Recipe, encoder: SentenceEncoder, training: TrainingSet, store: Store) -> _Run:
+        started, settings = time.monotonic(), recipe.settings
+        kept, held_out = training.split(recipe)
+        sampler = make_sampler(recipe, kept.collection, settings.steps * settings.accumulate)
+        negatives = HardNegatives(training.collection, settings.hard_negatives, recipe.seed)
+        return cls(recipe, encoder, store, kept, held_out, sampler, negatives, started)
+
+    def train_head(self, progress: Progress, observe: Observer) -> None:
+        collection = self.training.collection
+        queries = embed(self.encoder, "query", collection.queries.texts, self.store, progress)
+        documents = embed(self.encoder, "document", collection.corpus.texts, self.store, progress)
+        weight, course = head.train_head(
+            queries, documents, self.sampler, self.recipe, self.negatives, progress, observe
+        )
+        self._write(lambda folder: head.write_checkpoint(self.encoder.folder, folder, weight), course)
+
+    def train_full(self, progress: Progress, observe: Observer) -> None:
+        rows = full.batch_rows(self.training.collection, self.sampler, self.negatives)
+        watched = full.batch_rows(*self.held_out, self.negatives) if self.held_out else None
+        with self._states() as work:
+            model, course = full.train_full(self.encoder, rows, watched, self.recipe, work, progress, observe)
+            if full.is_main_process():
+                self._write(lambda folder: model.save_pretrained(str(folder), create_model_card=False), course)
+        full.wait_for_all()
+
+    @contextmanager
+    def _states(self) -> Iterator[Path]:
+        """The folder of the states that an interrupted run goes on from, until the run is at its end."""
+        key = checkpoint_key(self.recipe)
+        work = self.store.partial("checkpoints", key)
+        with full.alone_in(work, self.recipe):
+            try:
+                yield work
+            except TrainingError:  # it would diverge again
+                self.store.discard_partial("checkpoints", key)
+                raise
+            if full.is_main_process():
+                self.store.discard_partial("checkpoints", key)
+
+    def _write(self, save: Callable[[Path], None], course: Course) -> None:
+        about = {"name": self.recipe.label, "recipe": asdict(self.recipe)}
+        with self.store.writing("checkpoints", checkpoint_key(self.recipe), about) as folder:
+            save(folder)
+            write_recipe(folder, self.recipe)
+            _write_prompts(folder, self.recipe.prompts)
+            (folder / TRAINING).write_text(json.dumps(self._result(course)), encoding="utf-8")
+            np.save(folder / MARKS, self._marks())
+
+    def _result(self, course: Course) -> dict[str, Any]:
+        return {
+            "seconds": round(time.monotonic() - self.started, 3),
+            "questions": len(set(self.training.collection.queries.questions)),
+            "leaks": [leak.counts() for leak in self.training.leaks],
+            **asdict(course),
+            "composition": self.sampler.composition(course.steps * self.recipe.settings.accumulate),
         }
-        for leak in training.leaks
-    ]
-    result = {
-        "seconds": round(seconds, 3),
-        "questions": len(set(training.collection.queries.questions)),
-        "leaks": leaks,
-        "losses": losses,
-        "composition": sampler.composition(),
-    }
-    (folder / TRAINING).write_text(json.dumps(result), encoding="utf-8")
-    np.save(folder / MARKS, text_marks(training.collection))
+
+    def _marks(self) -> np.ndarray:
+        """Marks of all that the checkpoint was trained on, and its base before it."""
+        marks, before = text_marks(self.training.collection, self.negatives.texts()), self.encoder.folder / MARKS
+        return np.union1d(marks, np.load(before)) if before.is_file() else marks
+
+
+def _write_prompts(folder: Path, prompts: dict[str, str]) -> None:
+    """Write the prompts into the model's configuration, so that it encodes the same wherever it is loaded."""
+    file = folder / "config_sentence_transformers.json"
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    named = config.get("prompts") or {}
+    others = {name: prompts[role] for role, names in PROMPT_KEYS.items() for name in names if name in named}
+    file.unlink(missing_ok=True)  # it may be a link to the base encoder's
+    file.write_text(json.dumps({**config, "prompts": {**named, **others, **prompts}}, indent=1), encoding="utf-8")

@@ -120,7 +120,7 @@ def open_problem(arguments: argparse.Namespace) -> Problem:
 
 def bare_product(problem: Problem) -> None:
     """The scores and nothing else, in the blocks that the ranking uses."""
-    block = ranking.BLOCK_QUERIES
+    block = 256
     room = np.empty((block, len(problem.documents)), np.float32)
     for first in range(0, len(problem.queries), block):
         part = problem.queries[first : first + block]

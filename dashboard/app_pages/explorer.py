@@ -1,0 +1,43 @@
+"""Ratio explorer: what does the share of monolingual batches do to the retriever?"""
+
+import streamlit as st
+
+from dashboard import data, explorer, widgets
+from engine import figures
+from engine.metrics import METRICS, label
+
+st.title("What does the batch ratio do?")
+family = explorer.pick_family()
+points = data.points(family.key)
+st.markdown(explorer.answer(family, points))
+widgets.warn_of_training_overlap([evaluation for _, evaluation in family.evaluations])
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    alpha = st.slider(
+        "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=420
+    )
+    names = {metric: label(metric) for metric in METRICS}
+    metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=160)
+    reference = explorer.pick_reference(family, points)
+
+chosen = explorer.at(family, points, alpha)
+explorer.offer_training(family, points, alpha)
+explorer.figures_at(chosen, reference, metric)
+
+explorer.draw_curves(family, points, alpha, metric)
+
+st.subheader(f"Every language pair at alpha = {alpha:g}, and against {reference.name}")
+explorer.draw_pairs(chosen, reference, metric)
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Mono against multi")
+    names = (f"mono {label(metric)}", f"multi {label(metric)}")
+    figure = figures.trade_off(points, f"mono_{metric}", f"multi_{metric}", names, alpha=alpha)
+    st.plotly_chart(figure, key="plane", config=widgets.CHART)
+with right:
+    st.subheader("Which ratio for your needs?")
+    explorer.draw_utility(points)
+
+st.subheader("One question at both ratios")
+explorer.draw_example(family, points, alpha, reference)

@@ -1,0 +1,33 @@
+"""Train: choose ratios and seeds, see how long it takes, start, watch, stop, resume."""
+
+import polars as pl
+import streamlit as st
+
+from dashboard import data, run_panel, training_form
+from engine import figures, runs
+
+st.title("Train ratios")
+st.markdown(
+    "Each ratio gives one checkpoint per seed; all are evaluated on the collections that you choose. What exists "
+    "already is not computed again, and a run can be stopped and resumed."
+)
+choice = training_form.draw()
+if choice is not None:
+    for note in choice.notes:
+        st.warning(note, icon=":material/warning:")
+    st.caption(choice.estimate)
+    if st.button("Train and evaluate", type="primary", key="train"):
+        runs.start(choice.command, data.store(), choice.title)
+
+run_panel.draw(("sweep", "train"))
+
+watched = data.latest_losses(("sweep", "train"))
+if watched:
+    st.subheader("Loss of the latest run")
+    st.plotly_chart(figures.loss_curves(pl.DataFrame(watched)), key="losses", config={"displayModeBar": False})
+compositions = data.compositions()
+if compositions:
+    with st.expander("What the batches were made of"):
+        name = st.selectbox("Checkpoint", list(compositions), key="composition")
+        st.markdown(training_form.composition_in_words(compositions[name]))
+        st.dataframe(pl.DataFrame(compositions[name]["composition"]["pairs"]), height=260)

@@ -1,0 +1,1 @@
+"""The demo collections (`demo`, `demo-train`) and their vectors; see README.md."""

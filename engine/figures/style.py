@@ -1,0 +1,63 @@
+"""What all figures share: colours, names, numbers, frame.
+
+The sequential scale is single-hue, the diverging one is red-blue and centred on 0: both are safe for colour-blind
+readers, and light enough for dark text in every cell. Backgrounds are transparent, for light and dark pages.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from engine.languages import language
+
+SEQUENTIAL = ["#f7fbff", "#d6e6f4", "#abcfe6", "#73b2d8", "#4a94c8"]
+DIVERGING = ["#d8735f", "#f0b9a8", "#f7f7f7", "#a9cde4", "#5a9fd0"]
+CELL_TEXT = "#10202f"  # reads on every colour of both scales
+ACCENT = "#d1495b"
+INK = "#1f6fb2"
+GREY = "#8a8f98"
+
+
+def finish(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
+    """Give a figure its height (pixels), margins, transparent ground, and a legend above it if it has one."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 10, "r": 10, "t": 40 if legend else 10, "b": 10},
+        showlegend=legend,
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure
+
+
+def name_of(code: str) -> str:
+    """A language's name and code, such as "Arabic ar"."""
+    return f"{language(code).name} {code}"
+
+
+def number(value: float, pattern: str) -> str:
+    """A number as text, with a true minus sign; empty if there is none."""
+    if not np.isfinite(value):
+        return ""
+    return pattern.format(value).replace("-", "\u2212")
+
+
+def signed(value: float) -> str:
+    """A difference as text, "?" if there is none."""
+    return number(value, "{:+.1f}") or "?"
+
+
+def whole(value: float) -> str:
+    """A count as text, "no" if there is none."""
+    return number(value, "{:,.0f}") or "no"
+
+
+def outline(figure: go.Figure, x: int, y: int, colour: str, width: float) -> None:
+    """Draw a frame around a grid's cell."""
+    figure.add_shape(
+        type="rect", x0=x - 0.5, x1=x + 0.5, y0=y - 0.5, y1=y + 0.5, line={"color": colour, "width": width}
+    )

@@ -1,0 +1,249 @@
+"""What the ratio does: the evaluations of one sweep as points, curves between them, and what to choose.
+
+Between trained ratios a value is interpolated linearly from the means of its neighbours; it is never a measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from engine.errors import InputError
+from engine.evaluation import Evaluation
+from engine.metrics import METRICS
+from engine.recipe import Recipe
+from engine.store import digest
+from engine.structures import SETTINGS
+
+UTILITY_PARTS = ("mono", "cross", "multi", "bias")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """The evaluations of one sweep on one collection: recipes that differ in ratio, strategy and seed alone.
+
+    Attributes:
+        key: Its key, the same at every visit.
+        recipe: One of its recipes, for what they share.
+        evaluations: Its evaluations, each with its recipe.
+        base: The untrained encoder's evaluation on the same collection, if there is one.
+    """
+
+    key: str
+    recipe: Recipe
+    evaluations: tuple[tuple[Recipe, Evaluation], ...]
+    base: Evaluation | None
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as "multilingual-e5-small, head on mlqa-r"."""
+        return f"{self.recipe.encoder_name}, {self.recipe.method} on {self.recipe.collection_name}"
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection that is evaluated on."""
+        return self.evaluations[0][1].about["collection"]["name"]
+
+
+def families(evaluations: Sequence[Evaluation]) -> list[Family]:
+    """Group evaluations into sweeps, the latest last."""
+    groups: dict[str, list[tuple[Recipe, Evaluation]]] = {}
+    bases = {}
+    for evaluation in evaluations:
+        about, on = evaluation.about, evaluation.about["collection"]["digest"]
+        if about["recipe"] is None:
+            bases[about["encoder"]["fingerprint"], on] = evaluation
+            continue
+        try:
+            recipe = Recipe.from_dict(about["recipe"])
+        except InputError:
+            continue  # of another version of the engine: its evaluation still stands alone
+        groups.setdefault(digest("family", recipe.family(), on), []).append((recipe, evaluation))
+    return [
+        Family(key, members[0][0], tuple(members), bases.get((members[0][0].encoder, _on(members[0][1]))))
+        for key, members in groups.items()
+    ]
+
+
+def points(family: Family) -> pl.DataFrame:
+    """One row per evaluation of a sweep.
+
+    Returns:
+        `key`, `strategy`, `alpha` (null for a baseline), `seed`, and a Float64 column for each of `mono_map`,
+        `cross_map`, `multi_map` and so on, `rank_distance`, `bias` (rank distance as a share of what a random ranking
+        gives); sorted by strategy, alpha, seed.
+    """
+    rows = [
+        {
+            "key": evaluation.key,
+            "strategy": recipe.strategy,
+            "alpha": recipe.alpha,
+            "seed": recipe.seed,
+            **values(evaluation),
+        }
+        for recipe, evaluation in family.evaluations
+    ]
+    schema = {"key": pl.String, "strategy": pl.String, "alpha": pl.Float64, "seed": pl.Int64}
+    schema |= dict.fromkeys(_columns(), pl.Float64)
+    return pl.DataFrame(rows, schema=schema).sort("strategy", "alpha", "seed")
+
+
+def values(evaluation: Evaluation) -> dict[str, float | None]:
+    """An evaluation's figures under the column names of `points`."""
+    figures = evaluation.figures()
+    settings = figures["settings"]
+    found = {f"{setting}_{metric}": settings[setting][metric] for setting in SETTINGS for metric in METRICS}
+    distance = settings["multi"]["rank_distance"]
+    randoms = [row["random_rank_distance"] for row in figures["query_langs"] if row["random_rank_distance"] is not None]
+    bias = distance / (sum(randoms) / len(randoms)) if distance is not None and randoms else None
+    return {**found, "rank_distance": distance, "bias": bias}
+
+
+def curve(points: pl.DataFrame, column: str, strategy: str = "hybrid") -> pl.DataFrame:
+    """Mean over seeds at every trained ratio.
+
+    Returns:
+        `alpha`, `mean`, `sd` (null with one seed), `seeds`; sorted by alpha.
+    """
+    kept = points.filter(
+        (pl.col("strategy") == strategy) & pl.col("alpha").is_not_null() & pl.col(column).is_not_null()
+    )
+    value = pl.col(column)
+    return kept.group_by("alpha").agg(mean=value.mean(), sd=value.std(), seeds=pl.len()).sort("alpha")
+
+
+def at(curve: pl.DataFrame, alpha: float) -> tuple[float, bool] | None:
+    """A curve's value at a ratio.
+
+    Returns:
+        The value, and whether it is interpolated; None outside the trained ratios.
+    """
+    below, above = _neighbours(curve["alpha"].to_list(), alpha)
+    if below is None or above is None:
+        return None
+    means = dict(zip(curve["alpha"], curve["mean"], strict=True))
+    if below == above:
+        return means[below], False
+    share = (alpha - below) / (above - below)
+    return (1 - share) * means[below] + share * means[above], True
+
+
+def pairs_at(pairs: Mapping[float, pl.DataFrame], alpha: float) -> tuple[pl.DataFrame, bool] | None:
+    """Scores of every language pair at a ratio.
+
+    Args:
+        pairs: Frames of `metrics.by_pair` by ratio, already averaged over seeds.
+        alpha: The ratio.
+
+    Returns:
+        The frame, and whether it is interpolated; None outside the trained ratios.
+    """
+    below, above = _neighbours(sorted(pairs), alpha)
+    if below is None or above is None:
+        return None
+    if below == above:
+        return pairs[below], False
+    share = (alpha - below) / (above - below)
+    keys = ["query_lang", "doc_lang", "queries"]
+    both = pairs[below].join(pairs[above], on=keys, suffix="_above")
+    metrics = [name for name in pairs[below].columns if name not in keys]
+    mixed = [((1 - share) * pl.col(name) + share * pl.col(f"{name}_above")).alias(name) for name in metrics]
+    return both.select(*keys, *mixed).sort("query_lang", "doc_lang"), True
+
+
+def mean_pairs(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Average frames of `metrics.by_pair` of one collection, over seeds."""
+    keys = ["query_lang", "doc_lang", "queries"]
+    return pl.concat(frames).group_by(keys).agg(pl.all().mean()).sort("query_lang", "doc_lang")
+
+
+def pareto(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """Which rows no other row beats in every column (higher is better), bool."""
+    rows = frame.select(columns).to_numpy()
+    better = (rows[None] >= rows[:, None]).all(axis=2) & (rows[None] > rows[:, None]).any(axis=2)
+    return pl.Series("pareto", ~better.any(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """The best ratio for a utility, and how clear that is.
+
+    Attributes:
+        alpha: The ratio.
+        utility: Its mean utility, in points.
+        runner_up: The next best ratio; None if only one is trained.
+        margin: How many points better it is than the next.
+        seeds: How many seeds stand behind it.
+        wins: In how many of them it is best; None where fewer than two seeds trained all ratios.
+    """
+
+    alpha: float
+    utility: float
+    runner_up: float | None
+    margin: float | None
+    seeds: int
+    wins: int | None
+
+
+def with_utility(points: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+    """Add a column `utility` in points: weighted mean of mAP in each setting, and of 1 minus the bias.
+
+    Args:
+        points: Frame of `points`.
+        weights: Not negative, by the names in `UTILITY_PARTS`, not all 0.
+
+    Raises:
+        InputError: If a weight is negative, or all are 0.
+    """
+    given = {part: float(weights.get(part, 0)) for part in UTILITY_PARTS}
+    if min(given.values()) < 0 or not sum(given.values()):
+        raise InputError(f"utility: the weights {given} came; none may be negative, and one must be above 0")
+    parts = {setting: pl.col(f"{setting}_map") for setting in SETTINGS} | {"bias": 1 - pl.col("bias")}
+    total = sum((given[part] * parts[part] for part in UTILITY_PARTS if given[part]), pl.lit(0.0))
+    return points.with_columns(utility=100 * total / sum(given.values()))
+
+
+def recommend(points: pl.DataFrame) -> Recommendation | None:
+    """The hybrid ratio with the highest mean utility.
+
+    Args:
+        points: Frame of `with_utility`.
+
+    Returns:
+        The recommendation; None if no ratio is trained.
+    """
+    utilities = curve(points, "utility").sort("mean", "alpha", descending=[True, False])
+    if utilities.is_empty():
+        return None
+    best, second = utilities.row(0, named=True), utilities.row(1, named=True) if utilities.height > 1 else None
+    hybrid = points.filter(pl.col("strategy") == "hybrid")
+    whole = hybrid.group_by("seed").agg(pl.len(), best=pl.col("alpha").sort_by("utility", descending=True).first())
+    whole = whole.filter(pl.col("len") == utilities.height)
+    return Recommendation(
+        alpha=best["alpha"],
+        utility=best["mean"],
+        runner_up=second["alpha"] if second else None,
+        margin=best["mean"] - second["mean"] if second else None,
+        seeds=best["seeds"],
+        wins=int((whole["best"] == best["alpha"]).sum()) if whole.height > 1 else None,
+    )
+
+
+def _columns() -> list[str]:
+    return [f"{setting}_{metric}" for setting in SETTINGS for metric in METRICS] + ["rank_distance", "bias"]
+
+
+def _neighbours(alphas: Sequence[float], alpha: float) -> tuple[float | None, float | None]:
+    """The trained ratios next to a ratio on both sides; the ratio itself if it is trained."""
+    near = next((trained for trained in alphas if abs(trained - alpha) < 1e-9), None)
+    if near is not None:
+        return near, near
+    below = [trained for trained in alphas if trained < alpha]
+    above = [trained for trained in alphas if trained > alpha]
+    return (max(below) if below else None), (min(above) if above else None)
+
+
+def _on(evaluation: Evaluation) -> str:
+    return evaluation.about["collection"]["digest"]
