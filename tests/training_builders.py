@@ -35,7 +35,10 @@ def made_up_collection(
     """
     return parallel_collection(
         name,
-        {code: [_paragraph(LETTERS[code], number) for number in range(first, first + paragraphs)] for code in languages},
+        {
+            code: [_paragraph(LETTERS[code], number) for number in range(first, first + paragraphs)]
+            for code in languages
+        },
     )
 
 
