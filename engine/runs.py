@@ -7,6 +7,7 @@ how others know that it lives; it leaves `status.json` for whoever watches, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ State = Literal["running", "finished", "failed", "stopped"]
 LOSSES = "losses.jsonl"
 
 _STATUS_EVERY_SECONDS = 0.3
+_LOOK_SECONDS = 2  # who looks whether a process lives holds its lock for a moment
 _STARTING_SECONDS = 60  # how long a process may take from its start to its first sign of life
 
 
@@ -75,8 +76,8 @@ def start(arguments: Sequence[str], store: Store, title: str) -> Run:
     """
     key = digest("run", list(arguments))
     folder = _folder(store, key)
-    if folder.is_dir() and (run := read(store, key)).state == "running":
-        return run
+    if _is_running(store, key):
+        return read(store, key)
     folder.mkdir(parents=True, exist_ok=True)
     now = time.time()
     _write(folder / "run.json", {"title": title, "arguments": list(arguments), "started": now})
@@ -103,22 +104,23 @@ def read(store: Store, key: str) -> Run:
     folder = _folder(store, key)
     try:
         about, status = (json.loads((folder / name).read_text()) for name in ("run.json", "status.json"))
+        if status["state"] == "running" and not _alive(folder):
+            status = json.loads((folder / "status.json").read_text())  # it may have ended just now
+            starting = status.get("starting") and time.time() - status["updated"] < _STARTING_SECONDS
+            if status["state"] == "running" and not starting:
+                status["state"] = "stopped"
     except (OSError, ValueError) as error:
         raise InputError(f"run {key}: there is none, or its files cannot be read ({error})") from error
-    state, message = status["state"], status.get("message", "")
-    if state == "running" and not _alive(folder):
-        starting = status.get("starting") and time.time() - status["updated"] < _STARTING_SECONDS
-        state = "running" if starting else "stopped"
     return Run(
         key=key,
         title=about["title"],
         arguments=tuple(about["arguments"]),
-        state=state,
+        state=status["state"],
         stage=status.get("stage", ""),
         fraction=float(status.get("fraction", 0.0)),
         seconds_left=status.get("seconds_left"),
         overall=status.get("overall", ""),
-        message=message,
+        message=status.get("message", ""),
         started=about["started"],
         updated=status["updated"],
     )
@@ -138,9 +140,10 @@ def all_runs(store: Store) -> list[Run]:
 def stop(store: Store, key: str) -> None:
     """Ask a run to stop: what it has finished is kept, and starting it again goes on from there."""
     folder = _folder(store, key)
-    status = json.loads((folder / "status.json").read_text())
-    if "pid" in status and _alive(folder):
-        os.kill(status["pid"], signal.SIGINT)
+    with contextlib.suppress(OSError, ValueError, KeyError):  # it has gone, or not come so far
+        pid = json.loads((folder / "status.json").read_text())["pid"]
+        if _alive(folder):
+            os.kill(pid, signal.SIGINT)
 
 
 def delete(store: Store, key: str) -> None:
@@ -149,16 +152,17 @@ def delete(store: Store, key: str) -> None:
     Raises:
         InputError: If it is running.
     """
-    if read(store, key).state == "running":
+    if _is_running(store, key):
         raise InputError(f"run {key[:8]}: it is running; stop it first")
     shutil.rmtree(_folder(store, key), ignore_errors=True)
 
 
 def losses(store: Store, key: str) -> list[dict[str, Any]]:
-    """A training run's losses so far: `what` (the checkpoint), `step`, `loss`."""
+    """A training run's losses so far: `what` (the checkpoint), `step`, `loss`; of a step done again, the latest."""
     file = _folder(store, key) / LOSSES
     lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    found = [json.loads(line) for line in lines if line.endswith("}")]
+    return list({(loss["what"], loss["step"]): loss for loss in found}.values())
 
 
 def log_tail(store: Store, key: str, lines: int = 40) -> str:
@@ -168,7 +172,7 @@ def log_tail(store: Store, key: str, lines: int = 40) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(store: Store, key: str) -> Iterator[Reporter]:
     """Be the process of a run: hold its lock, report its progress, and leave its end behind.
 
@@ -178,9 +182,10 @@ def running(store: Store, key: str) -> Iterator[Reporter]:
     folder = _folder(store, key)
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOOK_SECONDS)
     except Timeout as error:
         raise InputError(f"run {key[:8]}: it is running already") from error
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a starter in the background hands on that it ignores it
     reporter = Reporter(folder)
     try:
         yield reporter
@@ -242,6 +247,13 @@ def _in_words(seconds: float) -> str:
 
 def _folder(store: Store, key: str) -> Path:
     return store.path("runs", key)
+
+
+def _is_running(store: Store, key: str) -> bool:
+    try:
+        return read(store, key).state == "running"
+    except InputError:
+        return False
 
 
 def _alive(folder: Path) -> bool:
