@@ -170,7 +170,7 @@ def smallest_detectable(found: Resampled, *, power: float = POWER, level: float 
 
 
 def _seeds_test(found: Resampled) -> np.ndarray:
-    """p of a t-test over questions and seeds; NaN where no seeds are drawn, or nothing varies."""
+    """A t-test over questions and seeds; NaN where no seeds are drawn, or nothing varies."""
     if not found.by_seed:
         return np.full(len(found.estimate), np.nan)
     error, freedom = standard_error(found)

@@ -42,7 +42,9 @@ def intervals(resampled: Resampled, *, method: Method = "bca", level: float = 0.
 
 
 def bounds(resampled: Resampled, method: Method, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the intervals, float64 (rows,); NaN where leaving out one question leaves a cell empty.
+    """Both ends of the intervals, float64 (rows,).
+
+    They are NaN where leaving out one question leaves a needed cell empty, or every second draw does.
 
     Raises:
         InputError: If the method is unknown, or the level is not between 0 and 1.
@@ -60,7 +62,7 @@ def bounds(resampled: Resampled, method: Method, level: float) -> tuple[np.ndarr
     above = np.minimum(below + 1, np.maximum(whole - 1, 0))
     first, second = np.take_along_axis(ordered, below, axis=0), np.take_along_axis(ordered, above, axis=0)
     low, high = np.where(first == second, first, first + (places - below) * (second - first))
-    unknown = np.isnan(resampled.without).any(axis=0)
+    unknown = np.isnan(resampled.without).any(axis=0) | (whole < len(ordered) / 2)
     return np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
 
 

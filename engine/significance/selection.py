@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
 from engine.errors import InputError
 from engine.significance.comparison import POWER, smallest_detectable
-from engine.significance.intervals import Method, bounds, checked_level
+from engine.significance.intervals import Method, bounds
 from engine.significance.resampled import Resampled, difference, standard_error
 from engine.significance.sums import RANK_DISTANCE
 
@@ -44,35 +45,42 @@ def select(
         InputError: If there is no system, one has more than one figure or none that is known, they do not share rows
             and draws, or method, level or power is not allowed.
     """
-    names, found = list(systems), list(systems.values())
+    found = _checked(systems)
+    sign = -1 if found[0].rows["measure"].item() in LOWER_IS_BETTER else 1
+    best = int(np.argmax([sign * one.estimate[0] for one in found]))
+    draws = sign * np.column_stack([one.draws[:, 0] for one in found])
+    draws = draws[~np.isnan(draws).any(axis=1)]  # a draw may leave a cell empty
+    candidate = [
+        _may_be_best(one, found[:at] + found[at + 1 :], draws[:, at], np.delete(draws, at, axis=1), sign, level)
+        for at, one in enumerate(found)
+    ]
+    rows = [_value(one, method, level) for one in found]
+    to_best = [
+        {} if at == best else _to_best(difference(one, found[best]), method, level, power)
+        for at, one in enumerate(found)
+    ]
+    columns = ["difference", "difference_low", "difference_high", "detectable"]
+    frame = pl.DataFrame({"system": list(systems)}).hstack(pl.DataFrame(rows))
+    frame = frame.with_columns(probability=_probabilities(draws), candidate=pl.Series(candidate))
+    frame = frame.hstack(pl.DataFrame(to_best, schema=dict.fromkeys(columns, pl.Float64)))
+    return frame.with_columns(cs.float().exclude("system").fill_nan(None))
+
+
+def _checked(systems: Mapping[float | str, Resampled]) -> list[Resampled]:
+    """The systems, if each has one figure."""
+    if not systems:
+        raise InputError("systems: there is none to choose from; give at least one")
     for name, one in systems.items():
         if one.rows.height != 1:
             raise InputError(f"system {name}: has {one.rows.height} figures; choose one with only() or utility()")
         if not np.isfinite(one.estimate).all():
             raise InputError(f"system {name}: its figure is missing, since a cell has no query; choose another figure")
-    if not found:
-        raise InputError("systems: there is none to choose from; give at least one")
-    checked_level(power)
-    lower = found[0].rows["measure"].item() in LOWER_IS_BETTER
-    values = np.array([one.estimate[0] for one in found])
-    best = int(np.argmin(values) if lower else np.argmax(values))
-    rows = [
-        dict(
-            zip(
-                ("value", "low", "high"),
-                (one.estimate[0], *(end[0] for end in bounds(one, method, level))),
-                strict=True,
-            )
-        )
-        | ({} if at == best else _to_best(difference(one, found[best]), method, level, power))
-        for at, one in enumerate(found)
-    ]
-    columns = ("value", "low", "high", "difference", "difference_low", "difference_high", "detectable")
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.Float64)).with_columns(pl.col(columns).fill_nan(None))
-    probability, candidate = _probabilities(found, lower=lower), _candidates(found, level, lower=lower)
-    given = pl.DataFrame({"system": names, "probability": probability, "candidate": candidate})
-    order = ["system", "value", "low", "high", "probability", "candidate"]
-    return given.hstack(frame).select(*order, pl.exclude(order))
+    return list(systems.values())
+
+
+def _value(one: Resampled, method: Method, level: float) -> dict[str, float]:
+    low, high = bounds(one, method, level)
+    return {"value": one.estimate[0], "low": low[0], "high": high[0]}
 
 
 def _to_best(found: Resampled, method: Method, level: float, power: float) -> dict[str, float]:
@@ -85,33 +93,24 @@ def _to_best(found: Resampled, method: Method, level: float, power: float) -> di
     }
 
 
-def _probabilities(found: Sequence[Resampled], *, lower: bool) -> np.ndarray:
-    """Share of the draws in which each is best, float64 (systems,)."""
-    draws = _draws(found, lower=lower)
+def _probabilities(draws: np.ndarray) -> np.ndarray:
+    """Share of the draws (draws, systems) in which each is best; NaN if there is none."""
+    if not len(draws):
+        return np.full(draws.shape[1], np.nan)
     first = draws == draws.max(axis=1, keepdims=True)
     return (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
 
 
-def _candidates(found: Sequence[Resampled], level: float, *, lower: bool) -> np.ndarray:
-    """Which could be the best, bool (systems,)."""
-    sign = -1 if lower else 1
-    draws = _draws(found, lower=lower)
-    values = np.array([sign * one.estimate[0] for one in found])
-    kept = np.ones(len(found), bool)
-    for at, one in enumerate(found):
-        others = [k for k in range(len(found)) if k != at]
-        errors = np.array([standard_error(difference(found[k], one))[0][0] for k in others])
-        told = errors > 0  # of what never differs nothing leads
-        if not told.any():
-            kept[at] = bool(np.all(values[others] <= values[at]))
-            continue
-        leads = (values[others] - values[at])[told] / errors[told]
-        drawn = ((draws[:, others] - draws[:, [at]])[:, told] / errors[told] - leads).max(axis=1)
-        kept[at] = leads.max() <= max(np.quantile(drawn, level), 0.0)
-    return kept
-
-
-def _draws(found: Sequence[Resampled], *, lower: bool) -> np.ndarray:
-    """Draws of all systems that are whole, the higher the better, float64 (draws, systems)."""
-    draws = np.column_stack([one.draws[:, 0] for one in found])
-    return (-1 if lower else 1) * draws[~np.isnan(draws).any(axis=1)]
+def _may_be_best(
+    one: Resampled, others: Sequence[Resampled], own: np.ndarray, theirs: np.ndarray, sign: int, level: float
+) -> bool:
+    """Whether no other system leads one by more than chance allows; own draws (draws,), theirs (draws, others)."""
+    errors = np.array([standard_error(difference(other, one))[0][0] for other in others])
+    leads = np.array([sign * (other.estimate[0] - one.estimate[0]) for other in others])
+    if ((errors == 0) & (leads > 0)).any():
+        return False
+    told = errors > 0
+    if not told.any() or not len(own):
+        return True
+    drawn = ((theirs - own[:, None] - leads)[:, told] / errors[told]).max(axis=1)
+    return bool((leads[told] / errors[told]).max() <= max(np.quantile(drawn, level), 0.0))
