@@ -155,13 +155,12 @@ def _train(options: argparse.Namespace) -> None:
     encoder = open_encoder(options.encoder, store)
     held_apart = [open_collection(name, store) for name in options.eval]
     training = TrainingSet.without_leaks(open_collection(options.train, store), held_apart)
-    alpha = options.alpha if options.strategy == "hybrid" or options.alpha is not None else None
     recipe = make_recipe(
         encoder,
         training,
         method=options.method,
         strategy=options.strategy,
-        alpha=alpha,
+        alpha=options.alpha,
         seed=options.seed,
         settings=_settings(options),
     )
@@ -182,9 +181,9 @@ def _sweep(options: argparse.Namespace) -> None:
     from engine.sweep import Sweep, run_sweep
 
     sweep = Sweep(
-        encoder=options.encoder,
-        training=options.train,
-        evaluations=tuple(options.eval),
+        encoder=_name_or_path(options.encoder),
+        training=_name_or_path(options.train),
+        evaluations=tuple(map(_name_or_path, options.eval)),
         alphas=tuple(options.alphas),
         seeds=tuple(options.seeds),
         method=options.method,

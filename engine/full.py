@@ -174,7 +174,6 @@ def _arguments(recipe: Recipe, work: Path, columns: list[str], *, watched: bool)
         prompts={name: recipe.prompts["query" if name == "anchor" else "document"] for name in columns},
         batch_sampler=_in_order,
         dataloader_drop_last=True,
-        dataloader_pin_memory=cuda,
         accelerator_config={"split_batches": True},
         save_strategy="steps",
         save_steps=settings.save_every,

@@ -90,7 +90,7 @@ class _Opened:
 
     def recipes(self) -> list[Recipe]:
         sweep = self.sweep
-        kinds = [("hybrid", alpha) for alpha in sweep.alphas] + [(name, None) for name in sweep.baselines]
+        kinds = dict.fromkeys([*(("hybrid", alpha) for alpha in sweep.alphas), *((b, None) for b in sweep.baselines)])
         return [
             make_recipe(
                 self.encoder,
@@ -101,7 +101,7 @@ class _Opened:
                 seed=seed,
                 settings=sweep.settings,
             )
-            for seed in sweep.seeds
+            for seed in dict.fromkeys(sweep.seeds)
             for strategy, alpha in kinds
         ]
 
@@ -229,8 +229,8 @@ def results(sweep: Sweep, store: Store) -> pl.DataFrame:
                 rows.append(_row(collection.name, recipe, find_evaluation(store, key).figures()["settings"]))
     numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
     schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
-    by = ["collection", "strategy", "alpha", "seed"]
-    return pl.DataFrame(rows, schema=schema).sort(by, descending=[False, True, False, False], nulls_last=False)
+    trained = pl.col("strategy") != "untrained"
+    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
 
 
 def _row(collection: str, recipe: Recipe | None, settings: dict[str, dict[str, float]]) -> dict[str, object]:
