@@ -24,6 +24,7 @@ TIERS = (
     ("sweep",),
     ("figures",),
     ("report", "doctor"),
+    ("commands",),
     ("__init__", "__main__"),
 )
 """Left never imports right: a module may import those of its own tier and of the tiers above it."""

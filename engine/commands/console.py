@@ -1,0 +1,88 @@
+"""What commands share: the consoles, progress, and how names, numbers and files are taken from arguments."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from engine.errors import InputError
+from engine.progress import Progress as Note
+
+out = Console()
+err = Console(stderr=True)
+
+
+def plain(error: Exception) -> str:
+    """An error's text as one line that rich does not take for markup."""
+    return " ".join(str(error).split()).replace("[", r"\[")
+
+
+@contextmanager
+def watched(run: str | None) -> Iterator[Callable[[], AbstractContextManager[Note]]]:
+    """How progress is shown: as bars for a person, or in the files of a background run."""
+    if run is None:
+        yield _bars
+        return
+    from engine.runs import running
+    from engine.store import Store
+
+    with running(Store(), run) as reporter:
+        yield lambda: nullcontext(reporter)
+
+
+@contextmanager
+def _bars() -> Iterator[Note]:
+    """A progress bar per stage on standard error, with the time left."""
+    columns = (TextColumn("{task.description:<18}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=err) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def note(stage: str, done: float, total: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield note
+
+
+def check_writable(path: Path | None) -> None:
+    """Refuse a place that cannot be written before the work is done, not after."""
+    if path is not None and str(path) != "-" and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise InputError(f"{path}: cannot be written; give a file in a folder that exists")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, or say why it cannot be written."""
+    try:
+        path.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); give a file in a folder that exists"
+        ) from error
+
+
+def name_or_path(name: str) -> str:
+    """A folder's whole path, which holds wherever it is read; any other name as it is."""
+    return str(Path(name).resolve()) if Path(name).is_dir() else name
+
+
+def names(text: str) -> list[str]:
+    """Names by commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers(kind: type) -> Callable[[str], list]:
+    """A parser of numbers by commas."""
+
+    def parse(text: str) -> list:
+        try:
+            return [kind(part) for part in text.split(",") if part.strip()]
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"{text!r}: numbers by commas are expected, such as 0,0.5,1") from error
+
+    return parse

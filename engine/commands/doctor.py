@@ -1,0 +1,24 @@
+"""`doctor`: what is installed, fetched, cached, and what is missing."""
+
+from __future__ import annotations
+
+import argparse
+
+from engine.commands.console import out
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    doctor = commands.add_parser("doctor", help="what is installed, fetched, cached, and what is missing")
+    doctor.set_defaults(command=_doctor)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from rich.table import Table
+
+    from engine.doctor import check
+
+    table = Table("", "what", "state", "what to do")
+    for finding in check():
+        table.add_row("[green]ok[/]" if finding.good else "[yellow]![/]", finding.what, finding.state, finding.advice)
+    out.print(table)

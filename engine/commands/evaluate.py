@@ -1,0 +1,85 @@
+"""`evaluate`: rank a collection with an encoder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from engine.commands.console import check_writable, err, name_or_path, out, write
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    evaluate = commands.add_parser("evaluate", help="rank a collection with an encoder")
+    evaluate.add_argument(
+        "--encoder", default="multilingual-e5-small", help="catalog name, checkpoint, folder or Hub id"
+    )
+    evaluate.add_argument("--collection", required=True, help="catalog name or folder")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here; - for standard output")
+    evaluate.add_argument("--top-k", type=int, default=100, help="how many of the pool to keep for each query")
+    evaluate.add_argument("--index", default="Flat", help="FAISS index-factory string for the top k; Flat is exact")
+    evaluate.add_argument(
+        "--every", type=int, default=1, metavar="N", help="only every N-th paragraph, for a quick look"
+    )
+    evaluate.add_argument("--max-length", type=int, metavar="TOKENS", help="cut texts here; default: the model's limit")
+    evaluate.add_argument("--query-prompt", metavar="TEXT", help="in place of the model's own")
+    evaluate.add_argument("--document-prompt", metavar="TEXT", help="in place of the model's own")
+    evaluate.add_argument("--skip-invalid", action="store_true", help="leave unusable rows out, counted and reported")
+    evaluate.set_defaults(command=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    import json
+
+    from engine.evaluation import as_json, evaluate, summarise
+    from engine.library import open_collection, open_encoder
+    from engine.store import Store
+
+    check_writable(options.json)
+    store = Store()
+    given = {"query": options.query_prompt, "document": options.document_prompt}
+    prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
+    encoder = open_encoder(options.encoder, store, prompts=prompts, max_length=options.max_length)
+    collection = open_collection(options.collection, store, every=options.every, skip_invalid=options.skip_invalid)
+    for reason, count in collection.skipped:
+        err.print(f"left out: {count} times {reason}")
+    about = {
+        "opened_as": {
+            "collection": name_or_path(options.collection),
+            "every": options.every,
+            "skip_invalid": options.skip_invalid,
+            "encoder": name_or_path(options.encoder),
+        }
+    }
+    with options.progress() as progress:
+        evaluation = evaluate(
+            encoder, collection, store, top_k=options.top_k, index=options.index, about=about, progress=progress
+        )
+    summary = summarise(evaluation)
+    if options.json:
+        result = json.dumps(as_json(evaluation, summary), indent=1, ensure_ascii=False)
+        if str(options.json) == "-":
+            sys.stdout.write(result + "\n")
+            return
+        write(options.json, result)
+    _print_summary(evaluation, summary)
+
+
+def _print_summary(evaluation: object, summary: object) -> None:
+    from rich.table import Table
+
+    from engine.metrics import label
+
+    about = evaluation.about
+    out.print(f"[bold]{about['encoder']['name']}[/] on [bold]{about['collection']['name']}[/]  ({evaluation.key[:8]})")
+    names = ("map", "hit@1", "ndcg@10", "recall@10")
+    table = Table("setting", "cells", *[label(name) for name in names])
+    for row in summary.settings.iter_rows(named=True):
+        values = ["-" if row[name] is None else f"{row[name]:.4f}" for name in names]
+        table.add_row(row["setting"], f"{row['cells']} of {row['expected']}", *values)
+    out.print(table)
+    distance = summary.mean_rank_distance()
+    if distance is not None:
+        random = summary.rank_distance["random"].mean()
+        out.print(f"rank distance {distance:.0f} (a random ranking: {random:.0f}; lower is less biased)")

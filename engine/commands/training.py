@@ -1,0 +1,128 @@
+"""`train` and `sweep`: checkpoints at chosen ratios."""
+
+from __future__ import annotations
+
+import argparse
+
+from engine.commands.console import err, name_or_path, names, numbers, out, plain
+from engine.progress import unobserved
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the commands to the parser."""
+    train = commands.add_parser("train", help="train a checkpoint at one ratio")
+    train.add_argument("--alpha", type=float, help="share of monolingual batches, 0 to 1")
+    train.add_argument(
+        "--strategy", default="hybrid", help="hybrid, or a baseline without a ratio: x-x-mono, x-y, x-x, en-en"
+    )
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "--eval", type=names, default=[], metavar="C[,C]", help="leave out of training what stands in these"
+    )
+    _add_training(train)
+    train.set_defaults(command=_train)
+
+    sweep = commands.add_parser("sweep", help="train and evaluate ratios and seeds; what exists is not computed again")
+    sweep.add_argument("--eval", type=names, required=True, metavar="C[,C]", help="collections to evaluate on")
+    sweep.add_argument("--alphas", type=numbers(float), default=[0.0, 0.25, 0.5, 0.75, 1.0], metavar="A[,A]")
+    sweep.add_argument("--seeds", type=numbers(int), default=[0], metavar="N[,N]")
+    sweep.add_argument("--baselines", type=names, default=[], metavar="S[,S]", help="x-x, en-en")
+    sweep.add_argument("--merge", action="store_true", help="also average the checkpoints of alpha 0 and 1")
+    sweep.add_argument("--every", type=int, default=1, metavar="N", help="evaluate on every N-th paragraph only")
+    sweep.add_argument("--jobs", type=int, default=1, help="recipes at the same time")
+    _add_training(sweep)
+    sweep.set_defaults(command=_sweep)
+
+
+def _train(options: argparse.Namespace) -> None:
+    from engine.library import open_collection, open_encoder
+    from engine.store import Store
+    from engine.training import TrainingSet, make_recipe, read_training, train
+
+    store = Store()
+    encoder = open_encoder(options.encoder, store)
+    held_apart = [open_collection(name, store) for name in options.eval]
+    training = TrainingSet.without_leaks(open_collection(options.train, store), held_apart)
+    recipe = make_recipe(
+        encoder,
+        training,
+        method=options.method,
+        strategy=options.strategy,
+        alpha=options.alpha,
+        seed=options.seed,
+        settings=_settings(options),
+    )
+    for leak in training.leaks:
+        if leak.questions:
+            err.print(f"left out of training: {len(leak.questions)} questions that stand in {leak.collection} too")
+    with options.progress() as progress:
+        key = train(
+            recipe, encoder, training, store, progress=progress, observe=getattr(progress, "observe", unobserved)
+        )
+    result = read_training(store, key)
+    out.print(f"[bold]{recipe.label}[/]  {result['seconds']:.1f} s, last loss {result['losses'][-1][1]:.4f}")
+    out.print(f"checkpoint {key}: {store.path('checkpoints', key)}", soft_wrap=True)
+
+
+def _sweep(options: argparse.Namespace) -> None:
+    from engine.store import Store
+    from engine.sweep import Sweep, run_sweep
+
+    sweep = Sweep(
+        encoder=name_or_path(options.encoder),
+        training=name_or_path(options.train),
+        evaluations=tuple(map(name_or_path, options.eval)),
+        alphas=tuple(options.alphas),
+        seeds=tuple(options.seeds),
+        method=options.method,
+        baselines=tuple(options.baselines),
+        merges=options.merge,
+        settings=_settings(options),
+        every=options.every,
+    )
+    store = Store()
+    with options.progress() as progress:
+        observe = getattr(progress, "observe", unobserved)
+        failures = run_sweep(sweep, store, jobs=options.jobs, progress=progress, observe=observe)
+    for failure in failures:
+        err.print(f"[bold red]failed:[/] {failure.label}: {plain(failure.reason)}", soft_wrap=True)
+    _print_sweep(sweep, store)
+
+
+def _print_sweep(sweep: object, store: object) -> None:
+    from rich.table import Table
+
+    from engine.sweep import results
+
+    table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption="mAP")
+    for row in results(sweep, store).iter_rows(named=True):
+        scores = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("mono_map", "cross_map", "multi_map")]
+        alpha, seed = ("" if row[name] is None else f"{row[name]:g}" for name in ("alpha", "seed"))
+        distance = "-" if row["rank_distance"] is None else f"{row['rank_distance']:.0f}"
+        table.add_row(row["collection"], row["strategy"], alpha, seed, *scores, distance)
+    out.print(table)
+
+
+def _settings(options: argparse.Namespace) -> object:
+    """The method's settings, with what was given in their place."""
+    from dataclasses import fields, replace
+
+    from engine.recipe import DEFAULTS, Settings
+
+    given = {field.name: getattr(options, field.name) for field in fields(Settings)}
+    return replace(DEFAULTS[options.method], **{name: value for name, value in given.items() if value is not None})
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--encoder", default="multilingual-e5-small", help="catalog name, folder or Hub id")
+    parser.add_argument("--train", required=True, metavar="C", help="training collection: catalog name or folder")
+    parser.add_argument(
+        "--method", choices=["head", "full"], default="head", help="head: seconds on a CPU; full: a GPU's work"
+    )
+    kinds = {"learning_rate": float, "weight_decay": float, "temperature": float, "tau": float, "warmup": float}
+    for name in (
+        *("steps", "batch_size", "learning_rate", "weight_decay", "temperature", "tau", "hard_negatives"),
+        *("warmup", "max_length", "accumulate", "hold_out", "patience", "save_every"),
+    ):
+        kind = float if name == "hold_out" else kinds.get(name, int)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the method's")
