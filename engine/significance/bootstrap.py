@@ -4,13 +4,15 @@ A draw takes as many questions as there are, with replacement (Efron and Tibshir
 often as its question came. Macro means are then taken anew: queries -> cell -> setting. A draw in which some cell has
 no query gives no mean for it, and none for its setting.
 
-Seeds are the second level. A system of three or more also draws its seeds, apart from the questions and from other
-systems, as crossed samples are (Owen, The pigeonhole bootstrap, 2007; mildly conservative). To draw m seeds from m
-with replacement would not do: it understates the variance by (m - 1) / m and never leaves the range of the seeds, so
-with three of them an interval could hold the truth in at most 75 % of cases. Instead the weights of the seeds are
-normal deviates around 1 / m, scaled so that their mean follows Student's t with m - 1 degrees of freedom around the
-mean of the seeds, which is exact where seeds vary normally. Of one or two seeds nothing is drawn: intervals and tests
-then hold for these very checkpoints.
+Seeds are the second level, for a system of three or more. To draw m seeds from m with replacement would not do: it
+understates the variance by (m - 1) / m and never leaves the range of the seeds, so with three of them an interval could
+hold the truth in at most 75 % of cases. Instead a draw of the seeds is a weighted sum of their figures, the weights
+normal deviates, scaled so that the sum follows Student's t with m - 1 degrees of freedom, times the standard error of
+the mean of the seeds; this is exact where seeds vary normally. It is added to the mean of the seeds on the drawn
+questions, apart from the questions and from other systems. So the variance is that of `standard_error`; what seeds and
+questions do together counts in both levels (in three of Owen's pigeonhole bootstrap, 2007, which draws the two at
+once), and intervals are on the safe side. Of one or two seeds nothing is drawn: intervals and tests then hold for these
+very checkpoints.
 """
 
 from __future__ import annotations
@@ -52,8 +54,7 @@ def resample(
     """
     first = _check(systems, resamples)
     groups = _groups(first.cells)
-    members = {name: _members(sums) for name, sums in systems.items()}
-    seed_weights = {name: _seed_weights(sums, resamples, seed) for name, sums in members.items()}
+    means = {name: sum(one.sums for one in sums) / len(sums) for name, sums in systems.items()}
     counts, column = np.unique(first.counts, axis=1, return_inverse=True)
     draws = {name: np.empty((resamples, _rows(first, groups).height)) for name in systems}
     start = 0
@@ -61,13 +62,9 @@ def resample(
         for weights in _question_weights(len(first.questions), resamples, seed):
             block = slice(start, start := start + len(weights))
             drawn = (weights @ counts)[:, column]
-            for name, sums in members.items():
-                totals = sum(
-                    of_seed[block, None] * (weights @ one)
-                    for one, of_seed in zip(sums, seed_weights[name], strict=True)
-                )
-                draws[name][block] = _figures(totals / drawn, groups)
-        return {name: _resampled(first, systems[name], members[name], draws[name], seed) for name in systems}
+            for name, mean in means.items():
+                draws[name][block] = _figures(weights @ mean / drawn, groups)
+        return {name: _resampled(sums, means[name], draws[name], seed) for name, sums in systems.items()}
 
 
 def _check(systems: Mapping[Hashable, Sequence[QuestionSums]], resamples: int) -> QuestionSums:
@@ -78,20 +75,16 @@ def _check(systems: Mapping[Hashable, Sequence[QuestionSums]], resamples: int) -
         raise InputError("systems: one has no evaluation, or there is none; give at least one evaluation for each")
     every = [(name, one) for name, sums in systems.items() for one in sums]
     head, first = every[0]
+    judged = first.cells["measure"].to_numpy() == RANDOM_DISTANCE  # is the same for all systems
     for name, one in every:
-        if one.questions != first.questions or not np.array_equal(one.counts, first.counts):
-            raise InputError(f"systems {head} and {name}: not evaluated on the same collection; compare within one")
         if not one.cells.equals(first.cells):
             raise InputError(
                 f"systems {head} and {name}: their cells differ; give the same metrics, languages and pool"
             )
+        alike = np.array_equal(one.counts, first.counts) and np.array_equal(one.sums[:, judged], first.sums[:, judged])
+        if one.questions != first.questions or not alike:
+            raise InputError(f"systems {head} and {name}: not evaluated on the same collection; compare within one")
     return first
-
-
-def _members(sums: Sequence[QuestionSums]) -> list[np.ndarray]:
-    """The sums of each seed where seeds are drawn, else their mean."""
-    arrays = [one.sums for one in sums]
-    return arrays if len(arrays) >= LEAST_SEEDS else [sum(arrays) / len(arrays)]
 
 
 def _groups(cells: pl.DataFrame) -> dict[tuple[str, str], np.ndarray]:
@@ -135,25 +128,26 @@ def _rows(sums: QuestionSums, groups: Mapping[tuple[str, str], np.ndarray]) -> p
     return pl.concat(parts.values())
 
 
-def _resampled(
-    first: QuestionSums, sums: Sequence[QuestionSums], members: list[np.ndarray], draws: np.ndarray, seed: int
-) -> Resampled:
-    groups = _groups(first.cells)
-    mean, counts = sum(members) / len(members), first.counts
+def _resampled(sums: Sequence[QuestionSums], mean: np.ndarray, draws: np.ndarray, seed: int) -> Resampled:
+    """A system from its evaluations, the mean of their sums, and its draws of questions, to which seeds are added."""
+    first, groups = sums[0], _groups(sums[0].cells)
+    counts = first.counts
     total, count = mean.sum(axis=0), counts.sum(axis=0)
     random = None
     if (RANDOM_DISTANCE, "multi") in groups:
         columns = groups[RANDOM_DISTANCE, "multi"]
         random = (total / count)[columns]
         random = np.append(random, random.mean())
-    by_seed = np.stack([_figures(one.sum(axis=0) / count, groups) for one in members])
+    by_seed = np.stack([_figures(one.sums.sum(axis=0) / count, groups) for one in sums])
+    if len(sums) >= LEAST_SEEDS:
+        draws += _seed_weights([one.sums for one in sums], len(draws), seed) @ by_seed
     return Resampled(
         rows=_rows(first, groups),
         estimate=_figures(total / count, groups),
         draws=draws,
         without=_figures((total - mean) / (count - counts), groups),
         shares=_figures(mean / count, groups, random),
-        by_seed=(by_seed,) if len(members) >= LEAST_SEEDS else (),
+        by_seed=(by_seed,) if len(sums) >= LEAST_SEEDS else (),
         evaluations=len(sums),
         questions=first.questions,
         seed=seed,
@@ -170,18 +164,14 @@ def _question_weights(questions: int, resamples: int, seed: int) -> Iterator[np.
         yield np.bincount(chosen.ravel(), minlength=size * questions).reshape(size, questions).astype(np.float64)
 
 
-def _seed_weights(members: list[np.ndarray], resamples: int, seed: int) -> np.ndarray:
-    """Weights of the seeds in each draw, float64 (seeds, resamples); they sum to 1.
+def _seed_weights(sums: list[np.ndarray], resamples: int, seed: int) -> np.ndarray:
+    """How far the weight of each seed is from 1 / m in each draw, float64 (resamples, seeds); they sum to 0.
 
-    The stream is named by the sums themselves: it is a system's own, in whatever company and order it comes.
+    The stream is named by the sums themselves: it is a system's own, in whatever company and order it and they come.
     """
-    m = len(members)
-    if m < LEAST_SEEDS:
-        return np.ones((1, resamples))
-    name = 0
-    for one in members:
-        name = zlib.crc32(np.ascontiguousarray(one), name)
-    rng = np.random.default_rng([seed, name])
-    deviates = rng.standard_normal((m, resamples))
-    deviates -= deviates.mean(axis=0)
-    return 1 / m + deviates / np.sqrt(m * rng.chisquare(m - 1, resamples))
+    m = len(sums)
+    names = [zlib.crc32(np.ascontiguousarray(one)) for one in sums]
+    rng = np.random.default_rng([seed, *sorted(names)])
+    deviates = rng.standard_normal((resamples, m))[:, np.argsort(np.argsort(names))]
+    deviates -= deviates.mean(axis=1, keepdims=True)
+    return deviates / np.sqrt(m * rng.chisquare(m - 1, (resamples, 1)))

@@ -13,6 +13,8 @@ from engine.significance.resampled import Resampled
 
 Method = Literal["bca", "percentile"]
 TOO_WIDE = 0.1
+_ROUNDING = 1e-7
+"""What share of the range of the draws two of them must be apart to be told from each other."""
 
 
 def intervals(resampled: Resampled, *, method: Method = "bca", level: float = 0.95) -> pl.DataFrame:
@@ -69,17 +71,21 @@ def bounds(resampled: Resampled, method: Method, level: float) -> tuple[np.ndarr
 def _bca_levels(resampled: Resampled, ordered: np.ndarray, whole: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """Which quantiles the ends are, (2, rows) (Efron and Tibshirani 1993, eqs. 14.10, 14.14 and 14.15).
 
-    The acceleration is the skewness of the jackknife's deviations. Drawn seeds add to the variance in its denominator
-    and, taken to be symmetric, nothing to its numerator.
+    Of the draws that equal the estimate but for rounding (many, where two systems differ in few questions) half count
+    as under it. The acceleration is the skewness of the jackknife's deviations. Drawn seeds add to the variance in its
+    denominator and, taken to be symmetric, nothing to its numerator.
     """
     n = len(resampled.questions)
     estimate = resampled.estimate
-    under = (np.count_nonzero(ordered < estimate, axis=0) + np.count_nonzero(ordered <= estimate, axis=0)) / 2
+    last = np.take_along_axis(ordered, np.maximum(whole - 1, 0)[None], axis=0)[0]
+    rounding = _ROUNDING * (last - ordered[0])
+    below, upto = (np.count_nonzero(ordered <= estimate + slack, axis=0) for slack in (-rounding, rounding))
+    under = (below + upto) / 2
     least = 0.5 / np.maximum(whole, 1)
     bias = ndtri(np.clip(under / np.maximum(whole, 1), least, 1 - least))
     deviations = resampled.without.mean(axis=0) - resampled.without
     seeds = sum(figures.var(axis=0, ddof=1) / len(figures) for figures in resampled.by_seed)
-    spread = (deviations**2).sum(axis=0) + seeds * n / (n - 1)
+    spread = (deviations**2).sum(axis=0) + seeds * n / max(n - 1, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         skewness = np.where(spread > 0, (deviations**3).sum(axis=0) / spread**1.5, 0.0)
     shifted = bias + normal[:, None]
@@ -126,12 +132,12 @@ def mark_uncertain(frame: pl.DataFrame, threshold: float = TOO_WIDE) -> pl.DataF
     return frame.with_columns(uncertain=(pl.col("high") - pl.col("low") > threshold).fill_null(value=True))
 
 
-def checked_level(level: float) -> float:
-    """The level, if it is one.
+def checked_level(level: float, what: str = "level") -> float:
+    """The level, if it is one; `what` is what the error calls it.
 
     Raises:
         InputError: If it is not between 0 and 1.
     """
     if not 0 < level < 1:
-        raise InputError(f"level {level} came; it must lie between 0 and 1, such as 0.95")
+        raise InputError(f"{what} {level} came; it must lie between 0 and 1, such as 0.95")
     return level

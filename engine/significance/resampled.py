@@ -74,8 +74,7 @@ def difference(one: Resampled, other: Resampled) -> Resampled:
     Raises:
         InputError: If the two do not share rows and draws.
     """
-    keys = ["measure", "setting", "query_lang", "doc_lang", "queries", "questions"]
-    shared = one.questions == other.questions and one.rows.select(keys).equals(other.rows.select(keys))
+    shared = one.questions == other.questions and one.rows.equals(other.rows)
     if not shared or one.draws.shape != other.draws.shape or one.seed != other.seed:
         raise InputError(
             "difference: the two systems do not share their draws; resample evaluations of one collection with the "
@@ -98,7 +97,7 @@ def utility(resampled: Resampled, weights: Mapping[str, float]) -> Resampled:
     """The utility of `engine.ratios.with_utility`, in points: weighted mean of mAP by setting, and of 1 minus the bias.
 
     Args:
-        resampled: With the metric `map`, and with `bias` where that has a weight.
+        resampled: Of a system, not of a difference; with the metric `map`, and with `bias` where that has a weight.
         weights: Not negative, by mono, cross, multi and bias, not all 0.
 
     Raises:
@@ -141,18 +140,18 @@ def utility(resampled: Resampled, weights: Mapping[str, float]) -> Resampled:
 def standard_error(resampled: Resampled) -> tuple[np.ndarray, np.ndarray]:
     """Standard errors in closed form, and their degrees of freedom.
 
-    The variance is the jackknife's over questions, (n - 1) / n times the sum of squares (Efron and Tibshirani 1993,
-    eq. 11.5), which the bootstrap's tends to, plus the variance of the mean of the seeds where they are drawn; the
-    degrees of freedom are Welch and Satterthwaite's.
+    The variance is the jackknife's over the n questions that the figure rests on, (n - 1) / n times the sum of squares
+    (Efron and Tibshirani 1993, eq. 11.5), which the bootstrap's tends to, plus the variance of the mean of the seeds
+    where they are drawn; the degrees of freedom are Welch and Satterthwaite's.
 
     Returns:
         float64 (rows,), twice; the error is NaN where leaving out one question leaves a cell empty.
     """
-    n = len(resampled.questions)
+    n = resampled.rows["questions"].to_numpy()
     deviations = resampled.without - resampled.without.mean(axis=0)
-    parts = [((n - 1) / n * (deviations**2).sum(axis=0), n - 1)]
-    parts += [(figures.var(axis=0, ddof=1) / len(figures), len(figures) - 1) for figures in resampled.by_seed]
     with np.errstate(invalid="ignore", divide="ignore"):
+        parts = [((n - 1) / n * (deviations**2).sum(axis=0), n - 1)]
+        parts += [(figures.var(axis=0, ddof=1) / len(figures), len(figures) - 1) for figures in resampled.by_seed]
         variance = sum(part for part, _ in parts)
         freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     return np.sqrt(variance), np.where(variance > 0, freedom, n - 1.0)

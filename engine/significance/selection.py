@@ -15,6 +15,7 @@ from engine.significance.resampled import Resampled, difference, standard_error
 from engine.significance.sums import RANK_DISTANCE
 
 LOWER_IS_BETTER = (RANK_DISTANCE, "bias")
+_ROUNDING = 1e-9
 
 
 def select(
@@ -37,9 +38,10 @@ def select(
         power: Of the smallest detectable difference.
 
     Returns:
-        One row per system, in the order given: `system`, `value`, `low`, `high`, `probability`, `candidate`,
-        `difference` to the best (the first of those in a tie), `difference_low`, `difference_high`, and `detectable`,
-        the smallest difference to the best that this collection would find; these four are null for the best itself.
+        One row per system, in the order given: `system` (text, if names and ratios are mixed), `value`, `low`, `high`,
+        `probability`, `candidate`, `difference` to the best (the first of those in a tie), `difference_low`,
+        `difference_high`, and `detectable`, the smallest difference to the best that this collection would find; these
+        four are null for the best itself.
 
     Raises:
         InputError: If there is no system, one has more than one figure or none that is known, they do not share rows
@@ -48,21 +50,21 @@ def select(
     found = _checked(systems)
     sign = -1 if found[0].rows["measure"].item() in LOWER_IS_BETTER else 1
     best = int(np.argmax([sign * one.estimate[0] for one in found]))
+    rows = [_value(one, method, level) for one in found]
+    leads = [
+        {} if at == best else _to_best(difference(one, found[best]), method, level, power)
+        for at, one in enumerate(found)
+    ]
     draws = sign * np.column_stack([one.draws[:, 0] for one in found])
     draws = draws[~np.isnan(draws).any(axis=1)]  # a draw may leave a cell empty
     candidate = [
         _may_be_best(one, found[:at] + found[at + 1 :], draws[:, at], np.delete(draws, at, axis=1), sign, level)
         for at, one in enumerate(found)
     ]
-    rows = [_value(one, method, level) for one in found]
-    to_best = [
-        {} if at == best else _to_best(difference(one, found[best]), method, level, power)
-        for at, one in enumerate(found)
-    ]
     columns = ["difference", "difference_low", "difference_high", "detectable"]
-    frame = pl.DataFrame({"system": list(systems)}).hstack(pl.DataFrame(rows))
+    frame = pl.DataFrame({"system": list(systems)}, strict=False).hstack(pl.DataFrame(rows))
     frame = frame.with_columns(probability=_probabilities(draws), candidate=pl.Series(candidate))
-    frame = frame.hstack(pl.DataFrame(to_best, schema=dict.fromkeys(columns, pl.Float64)))
+    frame = frame.hstack(pl.DataFrame(leads, schema=dict.fromkeys(columns, pl.Float64)))
     return frame.with_columns(cs.float().exclude("system").fill_nan(None))
 
 
@@ -97,7 +99,7 @@ def _probabilities(draws: np.ndarray) -> np.ndarray:
     """Share of the draws (draws, systems) in which each is best; NaN if there is none."""
     if not len(draws):
         return np.full(draws.shape[1], np.nan)
-    first = draws == draws.max(axis=1, keepdims=True)
+    first = np.isclose(draws, draws.max(axis=1, keepdims=True), rtol=_ROUNDING, atol=0)
     return (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
 
 

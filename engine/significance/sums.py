@@ -80,7 +80,7 @@ def _scores(ranks: pl.DataFrame, metrics: Sequence[str], pool: int | None) -> It
     """Measure, setting, and a row per query and cell with the measure's column."""
     by_setting = {setting: per_query(ranks, setting, metrics) for setting in SETTINGS}
     yield from ((metric, setting, by_setting[setting]) for metric in metrics for setting in SETTINGS)
-    rank, k = pl.col("rank_in_pool"), pl.len()
+    rank, k = pl.col("rank_in_pool"), pl.len().cast(pl.Float64)
     distances = (
         ranks.group_by("query_lang", "question")
         .agg(
