@@ -33,6 +33,51 @@ TOP = pl.Schema(
 )
 """The first k of the pool for each query, best first."""
 
+PUBLISHED_PAIRS = pl.Schema(
+    {
+        "task": pl.String,
+        "model": pl.String,
+        "revision": pl.String,
+        "version": pl.String,
+        "query_lang": pl.String,
+        "doc_lang": pl.String,
+        "recall@1": pl.Float64,
+        "recall@10": pl.Float64,
+        "ndcg@10": pl.Float64,
+        "map@100": pl.Float64,
+    }
+)
+"""One row per published result of a model on a task's language pair. `revision` is the model's, `version` that of the
+software that measured ("unknown" where it is not told); `doc_lang` is "image" where images are retrieved."""
+
+PUBLISHED_SETTINGS = pl.Schema(
+    {
+        "source": pl.String,
+        "collection": pl.String,
+        "model": pl.String,
+        "strategy": pl.String,
+        "setting": pl.String,
+        "measure": pl.String,
+        "query_lang": pl.String,
+        "value": pl.Float64,
+    }
+)
+"""One row per figure of a paper: of a model trained with a strategy, by setting and query language ("mean": of all)."""
+
+PUBLISHED_CLIP = pl.Schema(
+    {
+        "dataset": pl.String,
+        "model": pl.String,
+        "pretrained": pl.String,
+        "direction": pl.String,
+        "language": pl.String,
+        "hit@1": pl.Float64,
+        "hit@5": pl.Float64,
+        "hit@10": pl.Float64,
+    }
+)
+"""One row per image-text model, data set, direction ("text-to-image" or "image-to-text") and language of the texts."""
+
 
 def check_frame(frame: pl.DataFrame, schema: pl.Schema, what: str) -> pl.DataFrame:
     """Return the frame if it has the schema's columns and types, in the schema's order.

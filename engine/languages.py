@@ -182,6 +182,7 @@ def _parse(row: str) -> Language:
 
 
 _SHORT = dict(pair.split(":") for pair in _SHORTER.split())
+_LONG = {short: long for long, short in reversed(_SHORT.items()) if len(long) == 3}  # the first of several
 LANGUAGES: dict[str, Language] = {row.partition("|")[0]: _parse(row) for row in _ROWS.strip().splitlines()}
 
 
@@ -216,3 +217,16 @@ def from_tag(tag: str) -> str:
     if code not in LANGUAGES:
         raise InputError(f"language {tag!r} is unknown; expected is a code such as de, deu or zho-Hans of a known one")
     return code
+
+
+def to_tag(code: str) -> str:
+    """A language as MTEB writes it: its code of ISO 639-3 and its script, such as "deu-Latn".
+
+    Args:
+        code: Our code, as in `LANGUAGES`.
+
+    Raises:
+        InputError: If the code is unknown.
+    """
+    base = code.partition("-")[0]
+    return f"{_LONG.get(base, base)}-{language(code).script}"

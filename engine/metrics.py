@@ -3,7 +3,8 @@
 Metrics by name: `map` (average precision at full depth, no cut-off, as in LAReQA, arXiv 2004.05484), `mrr` (reciprocal
 rank of the first relevant passage), `ndcg@k` (binary gains, discount 1 / log2(1 + rank), Järvelin and Kekäläinen
 2002, as in trec_eval), `hit@k` (whether a relevant passage is among the first k; the mean is Success@k, and hit@1 is
-what papers print as R@1), `recall@k` (relevant passages among the first k, of all relevant ones).
+what papers print as R@1), `recall@k` (relevant passages among the first k, of all relevant ones), `map@k` and `mrr@k`
+(what stands below k counts nothing, as trec_eval's map_cut).
 
 Averages are macro: queries -> pair or query language -> setting.
 """
@@ -22,6 +23,7 @@ from engine.structures import SETTINGS, Setting
 
 METRICS = ("map", "hit@1", "hit@5", "hit@10", "mrr", "ndcg@10", "recall@1", "recall@10", "recall@100")
 LABELS = {"map": "mAP", "mrr": "MRR", "hit@1": "R@1"}
+_KINDS = {"map": "mAP", "ndcg": "nDCG", "hit": "Hit", "recall": "Recall"}
 _PAIR_KEYS = ["query_lang", "doc_lang", "question"]
 
 logger = logging.getLogger(__name__)
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 def label(metric: str) -> str:
     """How a metric is written on pages and in figures."""
     kind, _, cut = metric.partition("@")
-    return LABELS.get(metric, f"{ {'ndcg': 'nDCG', 'hit': 'Hit', 'recall': 'Recall'}.get(kind, kind) }@{cut}")
+    return LABELS.get(metric, f"{_KINDS.get(kind, kind)}@{cut}")
 
 
 def per_query(ranks: pl.DataFrame, setting: Setting, metrics: Sequence[str] = METRICS) -> pl.DataFrame:
@@ -130,9 +132,10 @@ def _mean(queries: pl.DataFrame, keys: list[str], metrics: Sequence[str]) -> pl.
 
 def _expression(metric: str) -> pl.Expr:
     """A metric over a query's relevant passages: `rank`, ascending, and `place` 1, 2, ... among them."""
-    found = re.fullmatch(r"(map|mrr)|(hit|recall|ndcg)@([1-9]\d*)", metric)
+    found = re.fullmatch(r"(map|mrr)|(map|mrr|hit|recall|ndcg)@([1-9]\d*)", metric)
     if found is None:
-        raise InputError(f"metric {metric!r} is unknown; allowed are map, mrr, hit@k, recall@k and ndcg@k, k from 1")
+        allowed = "map, mrr, hit@k, recall@k, ndcg@k, map@k and mrr@k, k from 1"
+        raise InputError(f"metric {metric!r} is unknown; allowed are {allowed}")
     whole, cut_kind, cut = found.groups()
     rank, place = pl.col("rank"), pl.col("place")
     if whole == "map":
@@ -144,6 +147,10 @@ def _expression(metric: str) -> pl.Expr:
         return within.any().cast(pl.Float64)
     if cut_kind == "recall":
         return within.mean()
+    if cut_kind == "map":
+        return pl.when(within).then(place / rank).otherwise(0.0).mean()
+    if cut_kind == "mrr":
+        return pl.when(rank.min() <= int(cut)).then(1 / rank.min()).otherwise(0.0)
     gains = pl.when(within).then(1 / (1 + rank).log(2)).otherwise(0.0).sum()
     ideal = pl.when(place <= int(cut)).then(1 / (1 + place).log(2)).otherwise(0.0).sum()
     return gains / ideal
