@@ -11,7 +11,12 @@ import streamlit as st  # noqa: E402
 
 from engine import EngineError  # noqa: E402
 
-st.set_page_config(page_title="Hybrid Batch Lab", page_icon=":material/balance:", layout="wide")
+ICON = (  # drawn here, because the browser would fetch a named icon from the network
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f6fb2"/>'
+    '<path d="M6 24L16 9l10 15" fill="none" stroke="#fff" stroke-width="3"/>'
+    '<circle cx="16" cy="9" r="4" fill="#fff"/></svg>'
+)
+st.set_page_config(page_title="Hybrid Batch Lab", page_icon=ICON, layout="wide", initial_sidebar_state=330)
 
 st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 2.6rem; max-width: 1240px; }</style>")
 
@@ -21,10 +26,16 @@ PAGES = {
         st.Page("app_pages/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
         st.Page("app_pages/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
         st.Page("app_pages/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),
+        st.Page("app_pages/report.py", title="Report", icon=":material/description:", url_path="report"),
+    ],
+    "Literature": [
+        st.Page("app_pages/published.py", title="Published", icon=":material/menu_book:", url_path="published"),
+        st.Page("app_pages/clip.py", title="CLIP, observed", icon=":material/image_search:", url_path="clip"),
     ],
     "Work": [
         st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page("app_pages/evaluate.py", title="Fetch and evaluate", icon=":material/download:", url_path="evaluate"),
+        st.Page("app_pages/exchange.py", title="Import and export", icon=":material/swap_vert:", url_path="exchange"),
     ],
 }
 

@@ -5,21 +5,32 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+import polars as pl
 import streamlit as st
 
 from dashboard import data
-from engine import Evaluation, runs
+from engine import runs
+from engine.exchange import limits
 from engine.languages import language
 from engine.metrics import METRICS, label
+from engine.sentences import LEVEL
 
 CHART = {"displayModeBar": False}
+CORRECTIONS = {"p_holm": "Holm", "p_bh": "Benjamini-Hochberg", "p": "uncorrected"}
 
 
 def pick_evaluation() -> data.Listed:
-    """Pick a collection and a checkpoint in the sidebar; without any evaluation, say how to get one and stop."""
+    """Pick a collection and a checkpoint in the sidebar; without any evaluation, say how to get one and stop.
+
+    Another page leads here with an evaluation's key in the address, as `evaluation`.
+    """
     listed = data.evaluations()
     if not listed:
         no_evaluation()
+    if wanted := st.query_params.get("evaluation"):
+        for one in (one for one in listed if one.key == wanted):
+            st.session_state["collection"], st.session_state["checkpoint"] = one.collection, one.checkpoint
+        del st.query_params["evaluation"]
     with st.sidebar:
         collections = sorted({one.collection for one in listed})
         collection = st.selectbox("Collection", collections, key="collection", bind="query-params")
@@ -28,6 +39,7 @@ def pick_evaluation() -> data.Listed:
     one = fitting[checkpoint]
     with st.sidebar.expander("Where these numbers come from"):
         st.markdown(provenance(one))
+    tell_import(one)
     return one
 
 
@@ -46,28 +58,25 @@ def provenance(one: data.Listed) -> str:
     """What determined an evaluation's numbers, as a list in Markdown."""
     collection, encoder = one.about["collection"], one.about["encoder"]
     prompts = " / ".join(f"`{text}`" if text else "none" for text in encoder["prompts"].values())
+    length = f"{encoder['max_length']} tokens" if encoder["max_length"] else "the model’s limit"
+    measured = [f"prompts (query / document): {prompts}", f"text length: {length}, {encoder['dtype']}"]
     lines = [
         f"**{collection['name']}**: {len(collection['languages'])} languages, {collection['queries']:,} queries, "
         f"{collection['candidates']:,} candidates",
         f"**{encoder['name']}**, fingerprint `{encoder['fingerprint'][:12]}`",
-        f"prompts (query / document): {prompts}",
-        f"text length: {encoder['max_length'] or 'the model’s limit'} tokens, {encoder['dtype']}",
+        *(limits(one.about)[:1] or measured),
         f"evaluation `{one.key[:12]}`",
     ]
     left_out = [f"left out: {count} × {reason}" for reason, count in collection["skipped"].items()]
     return "\n".join(f"- {line}" for line in [*lines, *left_out])
 
 
-def warn_of_training_overlap(evaluations: Sequence[Evaluation]) -> None:
-    """Warn where checkpoints are shown on texts that they were trained on."""
-    seen = [evaluation.about.get("seen_in_training") or {} for evaluation in evaluations]
-    queries, passages = (max((one.get(kind, 0) for one in seen), default=0) for kind in ("queries", "passages"))
-    if queries or passages:
-        st.warning(
-            f"Not zero-shot: {queries:,} queries and {passages:,} answering passages of this collection were seen in "
-            "training. These scores say how well the texts were learnt, not how well the retriever generalises.",
-            icon=":material/warning:",
-        )
+def tell_import(one: data.Listed) -> None:
+    """Say of an imported evaluation where it is from, and which of its numbers are bounds."""
+    told = limits(one.about)
+    if told:
+        tell = st.warning if one.about["imported"]["missing"] else st.info
+        tell("  \n".join(told), icon=":material/swap_vert:")
 
 
 def watch_runs(kinds: tuple[str, ...], shown: int) -> None:
@@ -110,9 +119,72 @@ def pick_language(title: str, codes: Sequence[str], key: str, everything: str | 
     )
 
 
+def pick_correction() -> str:
+    """Pick how p values of many pairs are corrected; returns their column."""
+    return st.segmented_control(
+        "Bold: differences that survive the correction for many pairs",
+        list(CORRECTIONS),
+        format_func=CORRECTIONS.get,
+        default="p_holm",
+        required=True,
+        key="correction",
+        bind="query-params",
+        help="Holm keeps the chance of any false alarm among the pairs below 5 %; Benjamini-Hochberg keeps the "
+        "expected share of false alarms among the bold ones below 5 %; uncorrected, one pair in twenty is bold "
+        "by chance.",
+    )
+
+
+def survivors(tests: pl.DataFrame, correction: str) -> str:
+    """How many differences between pairs survive, in a sentence."""
+    known = tests.drop_nulls(correction)
+    parts = []
+    for kind, same in (("cross-lingual", False), ("same-language", True)):
+        part = known.filter((pl.col("query_lang") == pl.col("doc_lang")) == same)
+        told = part.filter(pl.col(correction) < LEVEL)
+        up, down = (told.filter(sign).height for sign in (pl.col("difference") > 0, pl.col("difference") < 0))
+        parts.append(f"of {part.height} {kind} pairs {up} are better and {down} worse")
+    return f"Told apart at the 5 % level ({CORRECTIONS[correction]}): {'; '.join(parts)}. Pale: not told apart."
+
+
+def selection_table(choice: pl.DataFrame) -> None:
+    """The ratios with their chances of being the best."""
+    st.dataframe(
+        choice.select(
+            "system",
+            "value",
+            "low",
+            "high",
+            pl.col("probability") * 100,
+            "candidate",
+            "difference",
+            "difference_low",
+            "difference_high",
+            "detectable",
+        ),
+        hide_index=True,
+        column_config={
+            "system": st.column_config.NumberColumn("alpha", format="%g"),
+            "probability": st.column_config.ProgressColumn("is best", min_value=0, max_value=100, format="%.0f %%"),
+            "candidate": st.column_config.CheckboxColumn("could be best"),
+            "difference": st.column_config.NumberColumn("to the best"),
+            "difference_low": "from",
+            "difference_high": "to",
+            "detectable": st.column_config.NumberColumn(
+                "detectable", help="The smallest difference that this collection would find 4 times in 5."
+            ),
+        },
+    )
+
+
 def text_in(code: str, text: str) -> str:
     """A text as HTML, marked with its language and direction."""
     return f'<span lang="{code}" dir="{language(code).direction}">{html.escape(text)}</span>'
+
+
+def question_line(code: str, text: str) -> None:
+    """Draw a question large, on the side where its language begins."""
+    st.html(f'<p dir="{language(code).direction}" style="font-size:1.2rem;margin:0">{text_in(code, text)}</p>')
 
 
 def passage_list(rows: Sequence[tuple[int, str, float, str, str]]) -> None:

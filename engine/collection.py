@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import InputError
-from engine.languages import LANGUAGES
+from engine.languages import LANGUAGES, known_codes
 from engine.structures import Collection, Corpus, Qrels, Queries
 
 _BEIR_FILES = ("corpus.jsonl", "queries.jsonl", "qrels")
@@ -78,7 +78,7 @@ def _read_xquad_r(folder: Path, name: str, faults: _Faults) -> Collection:
         raise InputError(f"{folder}: holds no <language>.json and no corpus.jsonl; fetch or copy the collection there")
     for file in files:
         if file.stem not in LANGUAGES:
-            raise InputError(f"{file}: {file.stem!r} is no known language code; allowed are {', '.join(LANGUAGES)}")
+            raise InputError(f"{file}: {file.stem!r} is no known language code; allowed are {known_codes()}")
     rows = {file.stem: _read_language(file, faults) for file in files}
     parallel = len({tuple(language.shape) for language in rows.values()}) == 1
     return _assemble_parallel(name, rows, faults, parallel=parallel)
@@ -156,21 +156,30 @@ def _assemble_parallel(name: str, rows: dict[str, _Rows], faults: _Faults, *, pa
     )
 
 
+def beir_ids(folder: Path, *, skip_invalid: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """What a BEIR folder calls its queries and its documents.
+
+    Returns:
+        The ids of the queries and of the candidates, in the order of what `read_collection` gives; None for a folder
+        of another format.
+
+    Raises:
+        InputError: If a file has a fault.
+    """
+    if not (folder / _BEIR_FILES[0]).exists():
+        return None
+    documents, queries, relevant = _beir_parts(folder, _Faults(skip_invalid))
+    return tuple(row["_id"] for row in queries if row["_id"] in relevant), tuple(row["_id"] for row in documents)
+
+
 def _read_beir(folder: Path, name: str, faults: _Faults) -> Collection:
-    documents = _read_beir_rows(folder / "corpus.jsonl", faults)
-    queries = _read_beir_rows(folder / "queries.jsonl", faults, version_of="question")
-    order = {code: i for i, code in enumerate(sorted({row["lang"] for row in [*documents, *queries]}))}
-    documents.sort(key=lambda row: order[row["lang"]])
-    queries.sort(key=lambda row: order[row["lang"]])
-    relevant = _read_beir_qrels(
-        folder, {r["_id"] for r in queries}, {r["_id"]: i for i, r in enumerate(documents)}, faults
-    )
-    judged = [row for row in queries if relevant.get(row["_id"])]
+    documents, queries, relevant = _beir_parts(folder, faults)
+    judged = [row for row in queries if row["_id"] in relevant]
     if len(judged) < len(queries):
         faults.counts["a query has no relevant document"] += len(queries) - len(judged)
     return Collection(
         name=name,
-        languages=tuple(order),
+        languages=tuple(sorted({row["lang"] for row in [*documents, *queries]})),
         queries=Queries(
             tuple(str(row.get("question") or row["_id"]) for row in judged),
             tuple(row["lang"] for row in judged),
@@ -179,11 +188,23 @@ def _read_beir(folder: Path, name: str, faults: _Faults) -> Collection:
         corpus=Corpus(
             tuple(str(row.get("passage") or row["_id"]) for row in documents),
             tuple(row["lang"] for row in documents),
-            tuple(f"{row.get('title') or ''} {row['text']}".strip() for row in documents),
+            tuple(f"{row['title']} {row['text']}".strip() if row.get("title") else row["text"] for row in documents),
         ),
         qrels=_qrels([relevant[row["_id"]] for row in judged]),
         skipped=faults.skipped,
     )
+
+
+def _beir_parts(
+    folder: Path, faults: _Faults
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, list[int]]]:
+    """Documents and queries in blocks of languages, and for each query that has some the documents that answer it."""
+    documents = _read_beir_rows(folder / "corpus.jsonl", faults)
+    queries = _read_beir_rows(folder / "queries.jsonl", faults, version_of="question")
+    documents.sort(key=lambda row: row["lang"])
+    queries.sort(key=lambda row: row["lang"])
+    ids = {row["_id"] for row in queries}, {row["_id"]: i for i, row in enumerate(documents)}
+    return documents, queries, _read_beir_qrels(folder, *ids, faults)
 
 
 def _read_beir_rows(file: Path, faults: _Faults, version_of: str = "_id") -> list[dict[str, Any]]:
@@ -197,7 +218,7 @@ def _read_beir_rows(file: Path, faults: _Faults, version_of: str = "_id") -> lis
         elif row["_id"] in seen:
             faults.meet(place, "an _id occurs twice", "give every row its own _id")
         elif not isinstance(language, str) or language not in LANGUAGES:
-            faults.meet(place, f"language {language!r} is unknown", f"`lang` must be one of {', '.join(LANGUAGES)}")
+            faults.meet(place, f"language {language!r} is unknown", f"`lang` must be one of {known_codes()}")
         elif not f"{row.get('title') or ''}{row['text']}".strip():
             faults.meet(place, "a text is empty", "give its text")
         elif version in seen:

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from engine.catalog import COLLECTIONS, fetched_folder
 from engine.embedded import packed_file
+from engine.runs import all_runs
 from engine.store import Kind, Store
 
 _PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "polars", "scikit-learn", "streamlit", "plotly")
-_KINDS: tuple[Kind, ...] = ("collections", "encoders", "embeddings", "checkpoints", "ranks", "runs")
+_KINDS: tuple[Kind, ...] = ("collections", "encoders", "embeddings", "checkpoints", "ranks", "imports")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _ENOUGH_BYTES = 5_000_000_000
 
@@ -82,6 +83,7 @@ def _cached(store: Store) -> Iterator[Finding]:
     for kind in _KINDS:
         entries = sum(1 for _ in store.entries(kind))
         yield Finding(f"cache/{kind}", f"{entries} entries, {_size(store.root / kind) / 1e6:.0f} MB")
+    yield Finding("cache/runs", f"{len(all_runs(store))} runs, {_size(store.root / 'runs') / 1e6:.0f} MB")
     place = next(folder for folder in (store.root, *store.root.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     advice = "" if free > _ENOUGH_BYTES else "free space, or set HYBRID_BATCH_CACHE to another folder"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,8 @@ class Evaluation:
 
     Attributes:
         key: Its key in the store.
-        about: Its manifest: `collection`, `encoder`, `recipe`, `top_k`, `index`, and how long it took.
+        about: Its manifest: `collection`, `encoder`, `recipe`, `top_k`, `index`, how long it took, and `imported`
+            where it came from outside: how far it can be trusted.
         store: Where it is.
     """
 
@@ -99,15 +100,39 @@ def evaluate(
         documents = embed(encoder, "document", collection.corpus.texts, store, progress)
         ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
         told["seconds"] = time.monotonic() - started
-        with store.writing("ranks", key, told) as folder:
-            ranks.write_parquet(folder / "ranks.parquet")
-            top.write_parquet(folder / "top.parquet")
-            figures = as_json(Evaluation(key, told, store), _summarise(ranks, told["collection"]))
-            (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
+        write_evaluation(key, told, ranks, top, store)
         manifest = store.manifest("ranks", key)
     # The entry may have been made under other names; what it is called here and now counts.
     named = {"collection": collection.name, "encoder": encoder.name}
     return Evaluation(key, manifest | {part: manifest[part] | {"name": name} for part, name in named.items()}, store)
+
+
+def write_evaluation(
+    key: str,
+    about: dict[str, Any],
+    ranks: pl.DataFrame,
+    top: pl.DataFrame,
+    store: Store,
+    more: Mapping[str, pl.DataFrame] | None = None,
+) -> None:
+    """Make an evaluation's entry.
+
+    Args:
+        key: Its key.
+        about: Its manifest, as `Evaluation.about` has it.
+        ranks: Frame of schema `RANKS`.
+        top: Frame of schema `TOP`.
+        store: Where it goes.
+        more: Further frames to keep with it, by name.
+
+    Raises:
+        StoreError: If the cache cannot be written.
+    """
+    with store.writing("ranks", key, about) as folder:
+        for name, frame in {"ranks": ranks, "top": top, **(more or {})}.items():
+            frame.write_parquet(folder / f"{name}.parquet")
+        figures = as_json(Evaluation(key, about, store), _summarise(ranks, about))
+        (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
 
 
 def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:
@@ -158,7 +183,7 @@ class Summary:
         pairs: `metrics.by_pair`.
         query_languages: `metrics.by_query_language`.
         settings: `metrics.by_setting`.
-        rank_distance: `bias.rank_distance`.
+        rank_distance: `bias.rank_distance`; empty for an imported run that does not have every relevant passage.
     """
 
     pairs: pl.DataFrame
@@ -182,13 +207,16 @@ def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> S
         evaluation: The evaluation.
         ranks: Its ranks, where they have been read already.
     """
-    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.about["collection"])
+    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.about)
 
 
-def _summarise(ranks: pl.DataFrame, collection: dict[str, Any]) -> Summary:
+def _summarise(ranks: pl.DataFrame, about: dict[str, Any]) -> Summary:
     pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
-    settings = metrics.by_setting(pairs, query_languages, collection["languages"])
-    return Summary(pairs, query_languages, settings, bias.rank_distance(ranks, collection["candidates"]))
+    settings = metrics.by_setting(pairs, query_languages, about["collection"]["languages"])
+    distances = bias.rank_distance(ranks, about["collection"]["candidates"])
+    if about.get("imported", {}).get("missing"):
+        distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
+    return Summary(pairs, query_languages, settings, distances)
 
 
 def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:

@@ -183,7 +183,13 @@ def _parse(row: str) -> Language:
 
 _SHORT = dict(pair.split(":") for pair in _SHORTER.split())
 _LONG = {short: long for long, short in reversed(_SHORT.items()) if len(long) == 3}  # the first of several
+_USUAL = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 LANGUAGES: dict[str, Language] = {row.partition("|")[0]: _parse(row) for row in _ROWS.strip().splitlines()}
+
+
+def known_codes() -> str:
+    """The known codes as text: the most usual ones, and how many more there are."""
+    return f"{', '.join(_USUAL)}, and {len(LANGUAGES) - len(_USUAL)} more (ISO 639-1, else 639-3)"
 
 
 def language(code: str) -> Language:
@@ -196,7 +202,7 @@ def language(code: str) -> Language:
         InputError: If the code is unknown.
     """
     if code not in LANGUAGES:
-        raise InputError(f"language code {code!r} is unknown; allowed are {', '.join(LANGUAGES)}")
+        raise InputError(f"language code {code!r} is unknown; allowed are {known_codes()}")
     return LANGUAGES[code]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.card import CARD, card_of
 from engine.errors import InputError
 from engine.leaks import MARKS
 from engine.recipe import Recipe, check_alpha
@@ -18,7 +19,7 @@ from engine.store import Store, file_digest, link_or_copy
 from engine.training import RECIPE, checkpoint_key, write_recipe
 
 _WEIGHTS = ".safetensors"
-_PAPERS = {"manifest.json", RECIPE, "training.json", "README.md"}
+_PAPERS = {"manifest.json", RECIPE, "training.json", CARD}
 
 
 def merge_checkpoints(recipe: Recipe, alpha: float, store: Store) -> str:
@@ -43,6 +44,7 @@ def merge_checkpoints(recipe: Recipe, alpha: float, store: Store) -> str:
     with store.writing("checkpoints", key, {"name": merged.label, "recipe": asdict(merged)}) as folder:
         average_folders(*ends, alpha, folder)
         write_recipe(folder, merged)
+        (folder / CARD).write_text(card_of(folder), encoding="utf-8")
     return key
 
 
@@ -89,9 +91,14 @@ def _average(one: Path, other: Path, weight: float, target: Path) -> None:
     first, second = load_file(one), load_file(other)
     if {k: v.shape for k, v in first.items()} != {k: v.shape for k, v in second.items()}:
         raise InputError(f"merge: {one.name} holds other tensors in the two checkpoints; merge those of one sweep")
-    share = np.float32(weight)
-    averaged = {
-        name: ((1 - share) * tensor.astype(np.float32) + share * second[name].astype(np.float32)).astype(tensor.dtype)
-        for name, tensor in first.items()
-    }
+    averaged = {name: _average_tensor(tensor, second[name], weight, one.name) for name, tensor in first.items()}
     save_file(averaged, target, metadata={"format": "pt"})
+
+
+def _average_tensor(first: np.ndarray, second: np.ndarray, weight: float, file: str) -> np.ndarray:
+    if np.array_equal(first, second):
+        return first
+    if not np.issubdtype(first.dtype, np.floating):
+        raise InputError(f"merge: {file} holds whole numbers that differ; merge checkpoints of one sweep")
+    share = np.float32(weight)
+    return ((1 - share) * first.astype(np.float32) + share * second.astype(np.float32)).astype(first.dtype)

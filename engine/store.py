@@ -24,7 +24,7 @@ import numpy as np
 
 from engine.errors import InputError, StoreError
 
-Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "runs"]
+Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from engine import full, head
+from engine.card import CARD, card_of
 from engine.embedding import embed
 from engine.encoder import PROMPT_KEYS, SentenceEncoder
 from engine.errors import InputError, TrainingError
@@ -51,6 +52,11 @@ class TrainingSet:
         others = [evaluation for evaluation in evaluations if collection_digest(evaluation) != own]
         kept, leaks = remove_leaks(training, others)
         return cls(kept, tuple(leaks))
+
+    @property
+    def withheld(self) -> frozenset[str]:
+        """Texts that must not be seen in training, in `leaks.plain` form."""
+        return frozenset().union(*(leak.withheld for leak in self.leaks))
 
     def split(self, recipe: Recipe) -> tuple[TrainingSet, tuple[Collection, HybridBatchSampler] | None]:
         """Hold out a share of the questions, if the recipe asks for it, and no passage on both sides.
@@ -102,7 +108,7 @@ def make_recipe(
 
     Raises:
         InputError: If the method or the strategy is unknown, alpha is missing, superfluous or outside [0, 1], the seed
-            is too large or negative, or the encoder cuts texts elsewhere than its files say.
+            is no whole number, too large or negative, or the encoder cuts texts elsewhere than its files say.
     """
     if method not in DEFAULTS:
         raise InputError(f"method {method!r} is unknown; allowed are {', '.join(DEFAULTS)}")
@@ -112,8 +118,8 @@ def make_recipe(
         raise InputError("alpha is missing; the hybrid strategy needs a share of monolingual batches from 0 to 1")
     if strategy != "hybrid" and alpha is not None:
         raise InputError(f"alpha: {alpha} came, but strategy {strategy} has none; leave it out or use hybrid")
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed: {seed} came, a whole number from 0 to {2**32 - 1} is allowed")
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise InputError(f"seed: {seed!r} came, a whole number from 0 to {2**32 - 1} is allowed")
     if encoder.max_length is not None:
         raise InputError(f"encoder {encoder.name}: a max length came; open it without, and give it in the settings")
     settings, collection = settings or DEFAULTS[method], training.collection
@@ -121,7 +127,9 @@ def make_recipe(
     return Recipe(
         encoder=encoder.fingerprint,
         prompts=dict(encoder.prompts),
-        collection=digest(content, collection.corpus.passages) if settings.hard_negatives else content,
+        collection=digest(content, collection.corpus.passages, sorted(training.withheld))
+        if settings.hard_negatives
+        else content,
         method=method,
         strategy=strategy,
         alpha=None if alpha is None else check_alpha(alpha),
@@ -226,7 +234,7 @@ class _Run:
         started, settings = time.monotonic(), recipe.settings
         kept, held_out = training.split(recipe)
         sampler = make_sampler(recipe, kept.collection, settings.steps * settings.accumulate)
-        negatives = HardNegatives(training.collection, settings.hard_negatives, recipe.seed)
+        negatives = HardNegatives(training.collection, settings.hard_negatives, recipe.seed, training.withheld)
         return cls(recipe, encoder, store, kept, held_out, sampler, negatives, started)
 
     def train_head(self, progress: Progress, observe: Observer) -> None:
@@ -255,7 +263,7 @@ class _Run:
         with full.alone_in(work, self.recipe):
             try:
                 yield work
-            except TrainingError:  # it would diverge again
+            except (InputError, TrainingError):  # it would fail again
                 self.store.discard_partial("checkpoints", key)
                 raise
             if full.is_main_process():
@@ -268,6 +276,7 @@ class _Run:
             write_recipe(folder, self.recipe)
             _write_prompts(folder, self.recipe.prompts)
             (folder / TRAINING).write_text(json.dumps(self._result(course)), encoding="utf-8")
+            (folder / CARD).write_text(card_of(folder), encoding="utf-8")
             np.save(folder / MARKS, self._marks())
 
     def _result(self, course: Course) -> dict[str, Any]:

@@ -97,11 +97,11 @@ def score(metric: str, found: Sequence[int]) -> float:
     """A metric from the ranks of all of a query's relevant passages, counted from 1."""
     found = sorted(found)
     kind, _, cut = metric.partition("@")
-    k = int(cut or 0)
+    k = int(cut or found[-1])
     if kind == "map":
-        return sum(sum(other <= rank for other in found) / rank for rank in found) / len(found)
+        return sum(sum(other <= rank for other in found) / rank for rank in found if rank <= k) / len(found)
     if kind == "mrr":
-        return 1 / found[0]
+        return 1 / found[0] if found[0] <= k else 0.0
     if kind == "hit":
         return float(found[0] <= k)
     if kind == "recall":

@@ -8,21 +8,36 @@ import pytest
 
 from engine.catalog import COLLECTIONS
 from engine.errors import InputError
-from engine.languages import LANGUAGES, language
+from engine.languages import LANGUAGES, from_tag, language, to_tag
 
 _LETTERS = {
     "Arab": "ARABIC",
+    "Armn": "ARMENIAN",
     "Beng": "BENGALI",
     "Cyrl": "CYRILLIC",
     "Deva": "DEVANAGARI",
+    "Ethi": "ETHIOPIC",
+    "Geor": "GEORGIAN",
     "Grek": "GREEK",
+    "Gujr": "GUJARATI",
+    "Guru": "GURMUKHI",
     "Hans": "CJK",
+    "Hant": "CJK",
     "Hebr": "HEBREW",
     "Jpan": "CJK",
+    "Khmr": "KHMER",
+    "Knda": "KANNADA",
     "Kore": "HANGUL",
+    "Laoo": "LAO",
     "Latn": "LATIN",
+    "Mlym": "MALAYALAM",
+    "Mymr": "MYANMAR",
+    "Orya": "ORIYA",
+    "Sinh": "SINHALA",
+    "Taml": "TAMIL",
     "Telu": "TELUGU",
     "Thai": "THAI",
+    "Tibt": "TIBETAN",
 }
 _FAMILIES = {
     "Afro-Asiatic": {"ar"},
@@ -62,11 +77,20 @@ def test_every_field_is_filled_in_and_without_space_around_it(code: str):
 
 
 @codes
-def test_a_code_is_two_or_three_small_letters(code: str):
-    assert code.isascii()
-    assert code.isalpha()
-    assert code.islower()
-    assert len(code) in (2, 3)
+def test_a_code_is_two_or_three_small_letters_and_a_script_where_it_is_not_the_usual_one(code: str):
+    base, _, script = code.partition("-")
+    assert base.isascii()
+    assert base.isalpha()
+    assert base.islower()
+    assert len(base) in (2, 3)
+    if script:
+        assert language(code).script == script
+        assert language(base).script != script
+
+
+@codes
+def test_a_code_comes_back_from_the_tag_that_others_write(code: str):
+    assert from_tag(to_tag(code)) == code
 
 
 def test_no_two_languages_share_a_name():
@@ -86,8 +110,9 @@ def test_families_of_the_collections_languages():
     }
 
 
-def test_arabic_persian_hebrew_and_urdu_are_the_languages_from_right_to_left():
-    assert {code for code, found in LANGUAGES.items() if found.direction == "rtl"} == {"ar", "fa", "he", "ur"}
+def test_the_languages_from_right_to_left_are_those_in_arabic_and_hebrew_letters():
+    arabic = {"acm", "apc", "ar", "ars", "ary", "arz", "ckb", "fa", "ps", "sd", "ur"}
+    assert {code for code, found in LANGUAGES.items() if found.direction == "rtl"} == arabic | {"he"}
 
 
 @pytest.mark.parametrize("code", ["xx", "", "EN", "english", "de "])
@@ -95,5 +120,5 @@ def test_an_unknown_code_is_refused_in_one_line_that_names_it(code: str):
     with pytest.raises(InputError) as caught:
         language(code)
     assert repr(code) in str(caught.value)
-    assert "allowed are ar, bn" in str(caught.value)
+    assert "allowed are ar, de" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -1,0 +1,105 @@
+"""`import` and `export`: results from elsewhere, and ours in the field's formats."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from engine.commands.console import err, names, out, plain
+
+
+def add(commands: argparse._SubParsersAction) -> None:
+    """Add the commands to the parser."""
+    bring = commands.add_parser("import", help="bring a TREC run, a frame of ranks or an MTEB result into the store")
+    bring.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="run, ranks (.parquet, .csv), result (.json) or its folder"
+    )
+    bring.add_argument("--qrels", type=Path, metavar="FILE", help="a run's judgements; default: <run>.qrels beside it")
+    bring.add_argument(
+        "--languages",
+        type=Path,
+        metavar="FILE",
+        help="a run's language map: kind (query or document), id, lang, question, by tabs; every candidate is in it",
+    )
+    bring.add_argument("--collection", help="what was searched; with --languages, only what to call it")
+    bring.add_argument("--name", help="what to call what was evaluated; default: what the file tells")
+    bring.set_defaults(command=_import)
+
+    take = commands.add_parser("export", help="write an evaluation, a collection or a checkpoint for other tools")
+    take.add_argument("--evaluation", metavar="KEY", help="the key, or its first digits")
+    take.add_argument("--encoder", help="with --collection: which evaluation, by names")
+    take.add_argument("--collection", help="alone: the collection itself, as a BEIR folder")
+    take.add_argument("--checkpoint", metavar="KEY", help="a trained checkpoint with its model card, ready for the Hub")
+    take.add_argument("--format", type=names, metavar="F[,F]", help="trec, beir, mteb, parquet, csv; default: all")
+    take.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
+    take.add_argument("--force", action="store_true", help="write over an earlier export")
+    take.set_defaults(command=_export)
+
+
+def _import(options: argparse.Namespace) -> None:
+    from engine.errors import InputError
+    from engine.exchange import files_in, import_file
+    from engine.store import Store
+
+    store, failures = Store(), 0
+    files = [file for path in options.files for file in files_in(path)]
+    for file in files:
+        try:
+            found = import_file(
+                file,
+                store,
+                qrels=options.qrels,
+                languages=options.languages,
+                collection=options.collection,
+                name=options.name,
+            )
+        except InputError as error:
+            if len(files) == 1:
+                raise
+            failures += 1
+            err.print(f"[bold red]not imported:[/] {plain(error)}", highlight=False, soft_wrap=True)
+            continue
+        state = "imported" if found.new else "already there"
+        out.print(f"{state}: [bold]{found.title}[/]  ({found.kind} {found.key[:8]})", soft_wrap=True)
+        for note in found.notes:
+            err.print(note, soft_wrap=True)
+    if failures:
+        raise InputError(f"{failures} of {len(files)} files were not imported; the lines above say why")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from engine.exchange import FORMATS, export_checkpoint, export_collection, export_evaluation, find_stored
+    from engine.store import Store
+
+    store, chosen = Store(), _chosen(options)
+    if chosen == "--checkpoint":
+        files = export_checkpoint(options.checkpoint, store, options.out, force=options.force)
+    elif chosen == "--collection":
+        files = export_collection(options.collection, store, options.out, force=options.force)
+    else:
+        evaluation = find_stored(store, key=options.evaluation, encoder=options.encoder, collection=options.collection)
+        formats = tuple(options.format or FORMATS)
+        files = export_evaluation(evaluation, store, options.out, formats, force=options.force)
+    size = sum(file.stat().st_size for file in files)
+    out.print(f"exported: {len(files)} files, {size / 1e6:.1f} MB: {options.out}", soft_wrap=True)
+
+
+def _chosen(options: argparse.Namespace) -> str:
+    """What is to be exported; refuses what does not go together."""
+    from engine.errors import InputError
+
+    if options.encoder and not options.collection:
+        raise InputError("export: --encoder came without --collection; give both, or a key with --evaluation")
+    given = {
+        "--checkpoint": options.checkpoint,
+        "--evaluation": options.evaluation,
+        "--encoder with --collection": options.encoder,
+        "--collection": options.collection and not options.encoder,
+    }
+    chosen = [name for name, value in given.items() if value]
+    if len(chosen) != 1:
+        raise InputError(f"export: {' and '.join(chosen) or 'nothing'} came; give one of {', '.join(given)}")
+    allowed = {"--checkpoint": [], "--collection": ["beir"]}.get(chosen[0])
+    if allowed is not None and options.format not in (None, allowed):
+        raise InputError(f"format {','.join(options.format)!r}: {chosen[0]} alone has one format; leave --format out")
+    return chosen[0]

@@ -1,0 +1,30 @@
+"""In and out: results from elsewhere into the store, and what the store has in the formats of the field.
+
+In: TREC runs with judgements, frames of ranks, MTEB's result files. Out: TREC runs and judgements, BEIR folders, an
+MTEB-style result, frames as parquet and CSV, checkpoints with a model card.
+"""
+
+from engine.exchange.exporting import (
+    FORMATS,
+    export_checkpoint,
+    export_collection,
+    export_evaluation,
+    find_stored,
+    identify,
+)
+from engine.exchange.imported import limits
+from engine.exchange.importing import Imported, companions, files_in, import_file
+
+__all__ = [
+    "FORMATS",
+    "Imported",
+    "companions",
+    "export_checkpoint",
+    "export_collection",
+    "export_evaluation",
+    "files_in",
+    "find_stored",
+    "identify",
+    "import_file",
+    "limits",
+]

@@ -1,0 +1,188 @@
+"""Evaluations, collections and checkpoints -> folders in the field's formats. A folder appears whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.card import CARD, card_of
+from engine.catalog import COLLECTIONS, SHIPPED
+from engine.errors import InputError
+from engine.evaluation import Evaluation, collection_digest, evaluations, find_evaluation
+from engine.exchange.beir import write_beir
+from engine.exchange.files import making, write_json
+from engine.exchange.imported import stored_names
+from engine.exchange.importing import SIDECAR
+from engine.exchange.mteb import write_result
+from engine.exchange.names import Names, open_named
+from engine.exchange.tables import write_tables
+from engine.exchange.trec import write_trec
+from engine.store import MANIFEST, Store
+from engine.structures import Collection
+
+FORMATS = {
+    "trec": "TREC runs and judgements for each setting, and the language map",
+    "beir": "the collection as a BEIR folder",
+    "mteb": "scores by language pair as an MTEB result",
+    "parquet": "ranks, top, pairs and settings as parquet",
+    "csv": "the same as CSV",
+}
+"""What an evaluation can be written as."""
+
+_SHORTEST_KEY = 6
+
+
+def find_stored(
+    store: Store, *, key: str | None = None, encoder: str | None = None, collection: str | None = None
+) -> Evaluation:
+    """A stored evaluation by its key, or the first digits of it; or by its encoder and its collection.
+
+    Raises:
+        InputError: If there is none, or several.
+    """
+    if key is not None:
+        found = [e for e in evaluations(store) if e.key.startswith(key) and len(key) >= _SHORTEST_KEY]
+        asked = f"evaluation {key!r}"
+    else:
+        found = [
+            e for e in evaluations(store) if encoder in _names(e, "encoder") and collection in _names(e, "collection")
+        ]
+        asked = f"evaluation of {encoder} on {collection}"
+    if len(found) != 1:
+        keys = ", ".join(
+            f"{e.key[:8]} ({e.about['encoder']['name']} on {e.about['collection']['name']})" for e in found
+        )
+        what = f"{len(found)} are stored: {keys}; give one's key" if found else "none is stored; evaluate first"
+        raise InputError(f"{asked}: {what}")
+    return find_evaluation(store, found[0].key)
+
+
+def export_evaluation(
+    evaluation: Evaluation, store: Store, out: Path, formats: Sequence[str] = tuple(FORMATS), *, force: bool = False
+) -> list[Path]:
+    """Write an evaluation; of several formats each into a folder of its own, named as the format.
+
+    Args:
+        evaluation: The evaluation.
+        store: Where its collection is.
+        out: The folder to make.
+        formats: Names in `FORMATS`.
+        force: Write over what an earlier export of the same formats left.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: If a format is unknown, the folder stands already, or the collection is needed but not at hand.
+    """
+    unknown = [name for name in formats if name not in FORMATS]
+    if unknown or not formats:
+        raise InputError(f"format {unknown[0] if unknown else ''!r} is unknown; allowed are {', '.join(FORMATS)}")
+    write: dict[str, Callable[[Path], None]] = {
+        "trec": lambda folder: write_trec(evaluation, identify(evaluation, store), folder),
+        "beir": lambda folder: write_beir(*_opened(evaluation, store), folder),
+        "mteb": lambda folder: write_result(evaluation, folder),
+        "parquet": lambda folder: write_tables(evaluation, folder, "parquet"),
+        "csv": lambda folder: write_tables(evaluation, folder, "csv"),
+    }
+    with making(out, force=force) as made:
+        for name in formats:
+            folder = made / name if len(formats) > 1 else made
+            folder.mkdir(exist_ok=True)
+            write[name](folder)
+            if name in ("trec", "parquet", "csv"):
+                write_json(folder / SIDECAR, _sidecar(evaluation))
+    return _files(out)
+
+
+def export_collection(name: str, store: Store, out: Path, *, force: bool = False) -> list[Path]:
+    """Write a collection as a BEIR folder.
+
+    Args:
+        name: Catalog name or folder.
+        store: Where fetched collections are.
+        out: The folder to make.
+        force: Write over an earlier export.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: If the collection cannot be read, or the folder stands already.
+    """
+    with making(out, force=force) as made:
+        write_beir(*open_named(name, store), made)
+    return _files(out)
+
+
+def export_checkpoint(key: str, store: Store, out: Path, *, force: bool = False) -> list[Path]:
+    """Write a checkpoint as a folder of its own, with a model card that has the results known in the store.
+
+    Args:
+        key: Its key, or the first digits of it.
+        store: Where it is.
+        out: The folder to make.
+        force: Write over an earlier export.
+
+    Returns:
+        The files.
+
+    Raises:
+        InputError: If there is no such checkpoint, or the folder stands already.
+    """
+    found = [
+        stored for stored, _ in store.entries("checkpoints") if stored.startswith(key) and len(key) >= _SHORTEST_KEY
+    ]
+    if len(found) != 1 or store.get("checkpoints", found[0]) is None:
+        raise InputError(f"checkpoint {key!r}: {len(found)} are stored; give the key that training printed")
+    source = store.path("checkpoints", found[0])
+    with making(out, force=force) as made:
+        left_out = shutil.ignore_patterns(MANIFEST, CARD)
+        shutil.copytree(source, made, ignore=left_out, dirs_exist_ok=True)
+        (made / CARD).write_text(card_of(source, evaluations(store)), encoding="utf-8")
+    return _files(out)
+
+
+def identify(evaluation: Evaluation, store: Store) -> Names:
+    """What an evaluation's queries and passages are called outside.
+
+    Raises:
+        InputError: If its collection is not at hand.
+    """
+    stored = stored_names(store.path("ranks", evaluation.key))
+    return stored if stored is not None else _opened(evaluation, store)[1]
+
+
+def _opened(evaluation: Evaluation, store: Store) -> tuple[Collection, Names]:
+    """An evaluation's collection, and its ids."""
+    about, opened = evaluation.about["collection"], evaluation.about.get("opened_as")
+    if opened is None:
+        raise InputError(
+            f"collection {about['name']}: its texts did not come with the import, so trec and beir cannot be written; "
+            "the other formats can"
+        )
+    collection, names = open_named(
+        opened["collection"], store, every=opened["every"], skip_invalid=opened["skip_invalid"]
+    )
+    if collection_digest(collection) != about["digest"]:
+        raise InputError(f"collection {about['name']}: it has changed since the evaluation; evaluate again")
+    return collection, names
+
+
+def _sidecar(evaluation: Evaluation) -> dict[str, Any]:
+    """What tells an import of what the files are; paths of this machine stay here."""
+    about, opened = evaluation.about, evaluation.about.get("opened_as", {})
+    encoder = {part: about["encoder"][part] for part in ("name", "fingerprint", "prompts", "max_length")}
+    told = {"evaluation": evaluation.key, "collection": about["collection"], "encoder": encoder}
+    told |= {part: about[part] for part in ("recipe", "top_k", "index")}
+    return told | ({"opened_as": opened} if opened.get("collection") in (*COLLECTIONS, *SHIPPED) else {})
+
+
+def _names(evaluation: Evaluation, part: str) -> set[str]:
+    return {evaluation.about[part]["name"], evaluation.about.get("opened_as", {}).get(part, "")}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,194 @@
+"""Evaluations that come from outside: what is known of their collection, how far they can be trusted, their entry.
+
+A run of depth k does not tell where the other passages stand. Such a passage counts as standing last, so that every
+score is a lower bound; which metrics are exact in spite of it is found from the lists and kept with the evaluation, and
+a rank distance is not given.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.evaluation import collection_digest, write_evaluation
+from engine.exchange.names import Names, open_named
+from engine.frames import RANKS, TOP, check_frame
+from engine.metrics import METRICS, label
+from engine.store import SCHEMA_VERSION, Store, digest, file_digest
+from engine.structures import SETTINGS
+
+NAMES = ("query_names", "document_names")
+"""Frames of an entry that hold its collection's ids."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is known of the collection that a run is of.
+
+    Attributes:
+        about: As an evaluation's manifest has it under `collection`.
+        names: The ids; None where only positions are known.
+        qrels: Its own judgements: `query_id`, `doc_id`, `place`; None where there are none.
+        opened_as: How to open it again; None where its texts are not at hand.
+    """
+
+    about: dict[str, Any]
+    names: Names | None = None
+    qrels: pl.DataFrame | None = None
+    opened_as: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A run on its way into the store.
+
+    Attributes:
+        name: What to call what was evaluated.
+        kind: What it was, such as "TREC run".
+        files: The files that it comes from, the run first.
+        ranks: Frame of `RANKS`; the score is NaN, and the rank the last one, where a passage was not retrieved.
+        top: Frame of `TOP`: the lists.
+        notes: What a reader should know.
+    """
+
+    name: str
+    kind: str
+    files: tuple[Path, ...]
+    ranks: pl.DataFrame
+    top: pl.DataFrame
+    notes: list[str] = field(default_factory=list)
+
+
+def known_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> Known:
+    """What is known of a collection that can be read.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    collection, names = open_named(name, store, every=every, skip_invalid=skip_invalid)
+    rows = collection.qrels.queries.tolist(), collection.qrels.documents.tolist()
+    queries, documents = names.queries["query_id"].to_list(), names.documents["doc_id"].to_list()
+    qrels = pl.DataFrame(
+        {"query_id": [queries[row] for row in rows[0]], "doc_id": [documents[row] for row in rows[1]]}
+    ).with_columns(place=pl.lit(collection.name))
+    about = names.about(collection.name) | {
+        "digest": collection_digest(collection),
+        "languages": list(collection.languages),
+        "skipped": dict(collection.skipped),
+    }
+    path = str(Path(name).resolve()) if Path(name).is_dir() else name
+    opened = {"collection": path, "every": every, "skip_invalid": skip_invalid}
+    return Known(about, names, qrels, opened)
+
+
+def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bool]:
+    """Make an evaluation of a run.
+
+    Returns:
+        Its key, and whether it is new.
+    """
+    source = arrival.files[0].name
+    ranks, top = check_frame(arrival.ranks, RANKS, source), check_frame(arrival.top, TOP, source)
+    of = known.about["name"], known.about["digest"], [*map(file_digest, arrival.files)]
+    key = digest("imported", SCHEMA_VERSION, arrival.name, of)
+    if store.get("ranks", key) is not None:
+        return key, False
+    about = {
+        "collection": known.about,
+        "encoder": {
+            "name": arrival.name,
+            "fingerprint": key,
+            "prompts": {"query": "", "document": ""},
+            "max_length": None,
+            "dtype": "unknown",
+            "folder": None,
+        },
+        "recipe": None,
+        "seen_in_training": None,
+        "top_k": int(top["rank"].max() or 0),
+        "index": "imported",
+        "seconds": 0.0,
+        "imported": {"source": source, "kind": arrival.kind, **_trust(ranks, top), "notes": arrival.notes},
+    }
+    if known.opened_as:
+        about["opened_as"] = known.opened_as
+    kept = {} if known.names is None else dict(zip(NAMES, (known.names.queries, known.names.documents), strict=True))
+    write_evaluation(key, about, ranks, top, store, kept)
+    return key, True
+
+
+def limits(about: dict[str, Any]) -> list[str]:
+    """What to say beside an imported evaluation's numbers, a sentence each; nothing for one that was made here.
+
+    Args:
+        about: An evaluation's manifest.
+    """
+    told = about.get("imported")
+    if told is None:
+        return []
+    found = [f"Imported from {told['source']} ({told['kind']}); nothing of it was measured here."]
+    if told["missing"]:
+        exact = "; ".join(
+            f"{setting}: {_in_words(told['exact'][setting])}" for setting in SETTINGS if setting in told["exact"]
+        )
+        found += [
+            f"Its lists are {about['top_k']:,} long at most and lack {told['missing']:,} of {told['relevant']:,} "
+            "relevant passages, which count as standing last: scores are lower bounds, the rank distance is not known.",
+            f"Exact all the same: {exact}.",
+        ]
+    return [*found, *told["notes"]]
+
+
+def _in_words(metrics: list[str]) -> str:
+    return "all" if len(metrics) == len(METRICS) else ", ".join(map(label, metrics)) or "none"
+
+
+def _trust(ranks: pl.DataFrame, top: pl.DataFrame) -> dict[str, Any]:
+    """How many relevant passages there are and are missing, and which metrics are exact in which setting."""
+    query, same = ["question", "query_lang"], pl.col("query_lang") == pl.col("doc_lang")
+    listed = ranks.with_columns(listed=pl.col("score").is_not_nan())
+    settings = {
+        "mono": (listed.filter(same), [*query, "doc_lang"]),
+        "cross": (listed.filter(~same), [*query, "doc_lang"]),
+        "multi": (listed, query),
+    }
+    return {
+        "relevant": ranks.height,
+        "missing": int((~listed["listed"]).sum()),
+        "exact": {
+            setting: _exact(frame.group_by(of).agg(pl.col("listed")), top.group_by(of).agg(depth=pl.len()), of)
+            for setting, (frame, of) in settings.items()
+            if not frame.is_empty()
+        },
+    }
+
+
+def _exact(lists: pl.DataFrame, depths: pl.DataFrame, of: list[str]) -> list[str]:
+    """Which metrics no missing passage can change.
+
+    Args:
+        lists: For every list, which of its relevant passages it has.
+        depths: How long the lists are; one that is not there is empty.
+        of: What a list is of.
+    """
+    found = lists.join(depths, on=of, how="left").with_columns(pl.col("depth").fill_null(0))
+    whole, first = (
+        found.filter(~has)["depth"].min() for has in (pl.col("listed").list.all(), pl.col("listed").list.any())
+    )
+    return [metric for metric in METRICS if _settled(metric, first if re.match("hit|mrr", metric) else whole)]
+
+
+def _settled(metric: str, depth: int | None) -> bool:
+    """Whether lists of a depth settle a metric; None is the whole depth."""
+    cut = metric.partition("@")[2]
+    return depth is None or (bool(cut) and int(cut) <= depth)
+
+
+def stored_names(folder: Path) -> Names | None:
+    """The ids that were stored with an imported evaluation."""
+    files = [folder / f"{name}.parquet" for name in NAMES]
+    return Names(*map(pl.read_parquet, files)) if all(file.is_file() for file in files) else None

@@ -1,0 +1,248 @@
+"""Files from outside -> entries of the store that the pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from engine.catalog import COLLECTIONS, SHIPPED
+from engine.errors import InputError
+from engine.exchange import tables, trec
+from engine.exchange.files import read_json
+from engine.exchange.imported import Arrival, Known, known_collection, store_arrival
+from engine.exchange.mteb import META, read_result
+from engine.exchange.names import MAP, read_map
+from engine.store import SCHEMA_VERSION, Store, digest
+
+SIDECAR = "evaluation.json"
+"""What our exports put beside the files: of what they are."""
+
+_JUDGED = ["question", "query_lang", "doc_lang", "doc"]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A file that is in the store now.
+
+    Attributes:
+        file: The file.
+        kind: "evaluation", or "result" for published scores by language pair.
+        key: Its key: of an evaluation, or of an entry of the kind `imports`.
+        title: What it is, in a line.
+        notes: What a reader should know.
+        new: Whether it was not there before.
+    """
+
+    file: str
+    kind: Literal["evaluation", "result"]
+    key: str
+    title: str
+    notes: tuple[str, ...]
+    new: bool
+
+
+def files_in(path: Path) -> list[Path]:
+    """A file itself, or the MTEB results of a folder.
+
+    Raises:
+        InputError: If there is nothing.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise InputError(f"{path}: no such file; give a TREC run, a frame of ranks or an MTEB result")
+        return [path]
+    found = sorted(file for file in path.rglob("*.json") if file.name not in (META, SIDECAR))
+    if not found:
+        raise InputError(f"{path}: holds no MTEB result (<task>.json); give single files of other kinds")
+    return found
+
+
+def companions(files: Sequence[Path]) -> list[Path]:
+    """Which files are there for others: judgements, maps, what tells of a model, and what our exports write besides."""
+    return [
+        file
+        for file in files
+        if file.name in (MAP, SIDECAR, META, "mono.run", "cross.run")
+        or file.suffix in (".qrels", ".tsv")
+        or file.stem in ("top", "pairs", "settings")
+    ]
+
+
+def import_file(
+    file: Path,
+    store: Store,
+    *,
+    qrels: Path | None = None,
+    languages: Path | None = None,
+    collection: str | None = None,
+    name: str | None = None,
+) -> Imported:
+    """Bring a file into the store.
+
+    Args:
+        file: `.json`: an MTEB result; `.parquet` or `.csv`: a frame of ranks; any other: a TREC run over the pool of
+            all languages.
+        store: Where it goes.
+        qrels: Judgements of a run; by default the file of its name with `.qrels`, else the collection's own.
+        languages: Language map of a run; by default `languages.tsv` beside it, unless a collection is given.
+        collection: Catalog name or folder of the collection that was searched; with `languages`, only what to call it.
+        name: What to call what was evaluated; by default what the file tells.
+
+    Raises:
+        InputError: If a file cannot be used; the line tells the file, the place, and what was expected.
+        StoreError: If the cache cannot be written.
+    """
+    if file.suffix == ".json":
+        return _import_result(file, store, name)
+    if file.suffix in (".parquet", ".csv"):
+        arrival, known = _ranks(file, store, collection, name)
+    else:
+        arrival, known = _run(file, store, qrels, languages, collection, name)
+    key, new = store_arrival(arrival, known, store)
+    title = f"{arrival.name} on {known.about['name']}, {arrival.ranks.height:,} relevant passages"
+    return Imported(str(file), "evaluation", key, title, tuple(arrival.notes), new)
+
+
+def _import_result(file: Path, store: Store, name: str | None) -> Imported:
+    result = read_result(file, name)
+    task, model, revision, version = result.pairs.select("task", "model", "revision", "version").row(0)
+    about = {"task": task, "model": model, "revision": revision, "version": version}
+    key = digest("import", SCHEMA_VERSION, about, [column.to_list() for column in result.pairs.iter_columns()])
+    new = store.get("imports", key) is None
+    if new:
+        told = {**about, "split": result.split, "source": file.name, "notes": list(result.notes)}
+        with store.writing("imports", key, told) as folder:
+            result.pairs.write_parquet(folder / "pairs.parquet")
+    title = f"{model} on {task} ({result.split}), {result.pairs.height} language pairs"
+    return Imported(str(file), "result", key, title, result.notes, new)
+
+
+def _run(
+    file: Path, store: Store, qrels: Path | None, languages: Path | None, collection: str | None, name: str | None
+) -> tuple[Arrival, Known]:
+    told = _sidecar(file)
+    beside = file.with_name(MAP)
+    if languages is None and collection is None and beside.is_file():
+        languages = beside
+    if languages is not None:
+        known = _mapped(languages, collection, told)
+    elif collection is not None:
+        known = known_collection(collection, store)
+    else:
+        raise InputError(
+            f"{file}: a run alone tells no languages; give the collection that was searched, or a language map "
+            "(kind, id, lang and question by tabs) and judgements"
+        )
+    of_run = file.with_name(f"{file.name.removesuffix('.gz').removesuffix('.run')}.qrels")
+    if qrels is None and of_run.is_file() and of_run != file:
+        qrels = of_run
+    judged = known.qrels if qrels is None else trec.read_qrels(qrels)
+    if judged is None:
+        raise InputError(f"{file}: judgements are missing; give them with --qrels, or the collection that has them")
+    run, tag = trec.read_run(file)
+    ranks, top = trec.place_run(run, judged, known.names)
+    called = name or told.get("encoder", {}).get("name") or tag
+    files = tuple(path for path in (file, qrels, languages) if path)
+    return Arrival(called, "TREC run", files, ranks, top, _notes(run, ranks, top)), known
+
+
+def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[str]:
+    """What stands out in a run's lists."""
+    query, notes = ["question", "query_lang"], []
+    listed, judged = top.select(query).unique().height, ranks.select(query).unique().height
+    unjudged = run["query_id"].n_unique() - listed
+    if unjudged:
+        notes.append(f"{unjudged:,} queries of the run have no relevant passage and were left out.")
+    if listed < judged:
+        notes.append(
+            f"{judged - listed:,} of {judged:,} judged queries are not in the run: nothing was found for them."
+        )
+    if (
+        ranks["doc_lang"].n_unique() > 1
+        and top.group_by(query).agg(pl.col("doc_lang").n_unique())["doc_lang"].max() == 1
+    ):
+        notes.append(
+            "Every list has passages of one language only; if it ranked no others, its pool is not that of all."
+        )
+    return notes
+
+
+def _mapped(languages: Path, called: str | None, told: dict[str, Any]) -> Known:
+    names = read_map(languages)
+    about = names.about(called or languages.absolute().parent.name)
+    of_export = told.get("collection", {})
+    if called is None and all(of_export.get(size) == about[size] for size in ("queries", "candidates", "languages")):
+        return Known(of_export, names, None, _openable(told))
+    return Known(about, names)
+
+
+def _ranks(file: Path, store: Store, collection: str | None, name: str | None) -> tuple[Arrival, Known]:
+    ranks, top = tables.read_ranks(file)
+    told, notes = _sidecar(file), []
+    if collection is not None:
+        known = known_collection(collection, store)
+        _check_judged(ranks, known, file)
+    elif "collection" in told:
+        known = Known(told["collection"], None, None, _openable(told))
+    else:
+        known = Known(_seen_in(ranks, top, file))
+        notes.append("The collection is not known: its size was taken from the positions and ranks that occur.")
+    candidates = known.about["candidates"]
+    if max(ranks["rank_in_pool"].max(), ranks["doc"].max() + 1) > candidates:
+        raise InputError(f"{file}: a rank or a position is above {candidates:,}, the candidates of the collection")
+    if top.is_empty():
+        notes.append("No frame `top` came with it: what else was retrieved is not known.")
+    called = name or told.get("encoder", {}).get("name") or file.stem
+    files = (file,) if top.is_empty() else (file, tables.beside(file))
+    return Arrival(called, "frame of ranks", files, ranks, top, notes), known
+
+
+def _check_judged(ranks: pl.DataFrame, known: Known, file: Path) -> None:
+    """Check that the rows are the collection's judgements."""
+    judged = known.qrels.join(known.names.queries, on="query_id").join(known.names.documents, on="doc_id")
+    for what, one, other in (("is missing", judged, ranks), ("is no judgement of it", ranks, judged)):
+        odd = one.join(other, on=_JUDGED, how="anti", maintain_order="left")
+        if not odd.is_empty():
+            question, query_lang, doc_lang, doc = odd.select(_JUDGED).row(0)
+            raise InputError(
+                f"{file}: {odd.height:,} rows do not fit {known.about['name']}: question {question!r} in {query_lang} "
+                f"with passage {doc} in {doc_lang} {what}; expected is a row for every judgement"
+            )
+
+
+def _seen_in(ranks: pl.DataFrame, top: pl.DataFrame, file: Path) -> dict[str, Any]:
+    """What a frame tells of its collection."""
+    places = [ranks["doc"].max() + 1, ranks["rank_in_pool"].max(), (top["doc"].max() or 0) + 1]
+    rows = ranks.select(_JUDGED).sort(_JUDGED)
+    return {
+        "name": file.absolute().parent.name,
+        "digest": digest("judged", 1, [column.to_list() for column in rows.iter_columns()]),
+        "languages": sorted({*ranks["query_lang"], *ranks["doc_lang"]}),
+        "queries": ranks.select("question", "query_lang").unique().height,
+        "candidates": int(max(places)),
+        "skipped": {},
+    }
+
+
+def _sidecar(file: Path) -> dict[str, Any]:
+    """What our export says beside a file; nothing where the file is from elsewhere."""
+    beside = file.with_name(SIDECAR)
+    told = read_json(beside) if beside.is_file() else {}
+    of = told.get("collection") if isinstance(told, dict) else None
+    return (
+        told
+        if isinstance(of, dict) and {"name", "digest", "languages", "queries", "candidates", "skipped"} <= {*of}
+        else {}
+    )
+
+
+def _openable(told: dict[str, Any]) -> dict[str, Any] | None:
+    """How to open a collection again, if it can be here."""
+    opened = told.get("opened_as") or {}
+    name = opened.get("collection")
+    here = isinstance(name, str) and (name in COLLECTIONS or name in SHIPPED or Path(name).is_dir())
+    return {part: opened[part] for part in ("collection", "every", "skip_invalid")} if here else None

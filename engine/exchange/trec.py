@@ -1,0 +1,207 @@
+"""TREC runs and judgements: written from an evaluation, and read into ranks.
+
+A run's line is `query Q0 passage rank score tag`, a judgement's `query 0 passage relevance`. Scores are what counts, as
+in trec_eval; equal ones are ordered by the rank that the line gives. What is written has no equal scores in a query:
+an equal one is lowered by the smallest step of float32, so that every tool finds our order.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from engine.errors import InputError
+from engine.evaluation import Evaluation
+from engine.exchange.files import numbered_lines
+from engine.exchange.names import MAP, Names, write_map
+from engine.frames import RANKS, TOP, check_frame
+from engine.structures import SETTINGS, Setting
+
+_RUN = {"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int64, "score": pl.Float64, "place": pl.String}
+_POOL = ["question", "query_lang"]  # what one ranking of the pool is of
+_LANGUAGE = [*_POOL, "doc_lang"]
+_NONE = -(2**31)
+
+
+def write_trec(evaluation: Evaluation, names: Names, folder: Path) -> None:
+    """Write a run and judgements for each setting, and the language map.
+
+    `multi.run` has the first k of the pool for each query. In `mono.run` and `cross.run` a topic is a query and a
+    document language, called `query/language`, and its list is those of the first k that are in that language.
+
+    Args:
+        evaluation: Whose.
+        names: The ids of its collection.
+        folder: An existing, empty folder.
+    """
+    queries = names.queries.rename({"query_lang": "lang"})
+    both = {"left_on": ["question", "query_lang"], "right_on": ["question", "lang"], "how": "left"}
+    ids = names.documents.select("doc", "doc_id")
+    top, ranks = (
+        frame.join(queries, **both, maintain_order="left").join(ids, on="doc", how="left", maintain_order="left")
+        for frame in (evaluation.top().sort("query_lang", "question", "rank"), evaluation.ranks())
+    )
+    top = top.with_columns(score=_strictly_falling(top))
+    tag = re.sub(r"\s+", "_", evaluation.about["encoder"]["name"].strip()) or "run"
+    for setting in SETTINGS:
+        listed, judged = (_topics(frame, setting) for frame in (top, ranks))
+        place = pl.int_range(1, pl.len() + 1).over("topic")
+        lines = listed.select("topic", pl.lit("Q0"), "doc_id", place.alias("rank"), "score", pl.lit(tag).alias("tag"))
+        _write(lines, folder / f"{setting}.run")
+        _write(judged.select("topic", pl.lit(0), "doc_id", pl.lit(1).alias("relevance")), folder / f"{setting}.qrels")
+    write_map(names, folder / MAP)
+
+
+def read_run(file: Path) -> tuple[pl.DataFrame, str]:
+    """Read a TREC run.
+
+    Returns:
+        `query_id`, `doc_id`, `rank`, `score`, `place` (of the line); and the tag of its last line.
+
+    Raises:
+        InputError: If a line is no line of a run, or a passage occurs twice for a query.
+    """
+    rows, tag, seen = [], "", set()
+    for place, line in numbered_lines(file):
+        cells = line.split()
+        try:
+            query, _, document, rank, score, tag = cells
+            row = (query, document, int(float(rank)), float(score), place)
+        except (ValueError, OverflowError) as error:
+            raise InputError(
+                f"{place}: {line[:60]!r} came; expected is query, Q0, passage, rank, score, tag"
+            ) from error
+        if not np.isfinite(row[3]):
+            raise InputError(f"{place}: score {score} came; a finite number is expected")
+        if (query, document) in seen:
+            raise InputError(f"{place}: passage {document!r} occurs twice for query {query!r}; expected is once")
+        seen.add((query, document))
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{file}: is empty; expected are lines of query, Q0, passage, rank, score, tag")
+    return pl.DataFrame(rows, schema=_RUN, orient="row"), tag
+
+
+def read_qrels(file: Path) -> pl.DataFrame:
+    """Read judgements: TREC's four columns, or BEIR's three with their heading. Relevance above 0 is relevant.
+
+    Returns:
+        `query_id`, `doc_id`, `place`; the relevant ones, each once.
+
+    Raises:
+        InputError: If a line is no judgement.
+    """
+    rows: dict[tuple[str, str], tuple[str, str, str]] = {}
+    for place, line in numbered_lines(file):
+        cells = line.split()
+        if cells[0] == "query-id":
+            continue
+        try:
+            query, document, relevance = cells if len(cells) == 3 else (cells[0], cells[2], cells[3])
+            relevant = float(relevance) > 0 and len(cells) <= 4
+        except (ValueError, IndexError) as error:
+            raise InputError(f"{place}: {line[:60]!r} came; expected is query, 0, passage, relevance") from error
+        if relevant:
+            rows.setdefault((query, document), (query, document, place))
+    if not rows:
+        raise InputError(f"{file}: has no relevant passage; expected are lines of query, 0, passage, relevance")
+    schema = {"query_id": pl.String, "doc_id": pl.String, "place": pl.String}
+    return pl.DataFrame(list(rows.values()), schema=schema, orient="row")
+
+
+def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rank the relevant passages by a run over the pool.
+
+    What a query's list does not have is put last, in the pool and in its language: no lower rank is possible, so that
+    what follows from the ranks is a bound. A passage's rank among those of its language is exact wherever it is listed,
+    since whatever beats it is listed too.
+
+    Args:
+        run: What `read_run` gave.
+        qrels: What `read_qrels` gave.
+        names: The ids.
+
+    Returns:
+        A frame of `RANKS`, its score NaN where the run does not have the passage; and a frame of `TOP` with all that it
+        has for the judged queries.
+
+    Raises:
+        InputError: If an id is not among the names, or no query of the run is judged.
+    """
+    asked = run.join(qrels, on="query_id", how="semi", maintain_order="left")
+    if asked.is_empty():
+        first = f"{run['place'][0]}: query {run['query_id'][0]!r}"
+        raise InputError(f"{first} and all others of the run are without judgements; give those of the same queries")
+    qrels, listed = _named(qrels, names), _listed(asked, names)
+    sizes = names.documents.group_by("doc_lang").agg(pl.len().alias("size"))
+    found = listed.select("query_id", "doc_id", "in_pool", "in_language", "score")
+    judged = qrels.drop("place").join(found, on=["query_id", "doc_id"], how="left").join(sizes, on="doc_lang")
+    ranks = (
+        judged.sort("query_lang", "question", "doc")
+        .with_columns(
+            rank_in_pool=_or_last("in_pool", pl.lit(names.documents.height), _POOL),
+            rank_in_language=_or_last("in_language", pl.col("size"), _LANGUAGE),
+            score=pl.col("score").fill_null(float("nan")).cast(pl.Float32),
+        )
+        .select(list(RANKS))
+    )
+    top = listed.sort("query_lang", "question", "in_pool").select(
+        *_POOL, pl.col("in_pool").cast(pl.Int32).alias("rank"), "doc", "doc_lang", pl.col("score").cast(pl.Float32)
+    )
+    return check_frame(ranks, RANKS, "ranks"), check_frame(top, TOP, "top")
+
+
+def _listed(asked: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """A run's lines with what their ids stand for, `in_pool` and `in_language`: their ranks."""
+    by_score = [*_POOL, "score", "rank"]
+    place = pl.int_range(1, pl.len() + 1)
+    return (
+        _named(asked, names)
+        .sort(by_score, descending=[name == "score" for name in by_score], maintain_order=True)
+        .with_columns(in_pool=place.over(_POOL), in_language=place.over(_LANGUAGE))
+    )
+
+
+def _or_last(rank: str, size: pl.Expr, group: list[str]) -> pl.Expr:
+    """A rank, or for what has none one of the last places of its group, in the frame's order."""
+    missing = pl.col(rank).is_null()
+    last = size - missing.sum().over(group) + missing.cum_sum().over(group)
+    return pl.coalesce(rank, last).cast(pl.Int32)
+
+
+def _named(frame: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """The rows with what their ids stand for."""
+    for ids, column, kind in ((names.queries, "query_id", "query"), (names.documents, "doc_id", "passage")):
+        unknown = frame.join(ids, on=column, how="anti", maintain_order="left")
+        if not unknown.is_empty():
+            raise InputError(
+                f"{unknown['place'][0]}: {kind} {unknown[column][0]!r} is unknown; "
+                "expected is an id of the collection or of the language map"
+            )
+    return frame.join(names.queries, on="query_id").join(names.documents, on="doc_id")
+
+
+def _topics(frame: pl.DataFrame, setting: Setting) -> pl.DataFrame:
+    if setting == "multi":
+        return frame.with_columns(topic="query_id")
+    same = pl.col("query_lang") == pl.col("doc_lang")
+    return frame.filter(same if setting == "mono" else ~same).with_columns(
+        topic=pl.format("{}/{}", "query_id", "doc_lang")
+    )
+
+
+def _strictly_falling(top: pl.DataFrame) -> pl.Series:
+    """The scores, float32, an equal one lowered by the smallest step; the frame stands query by query, best first."""
+    bits = top["score"].to_numpy().astype(np.float32).view(np.int32).astype(np.int64)
+    steps = np.where(bits < 0, _NONE - bits, bits)  # whole numbers in the order of the floats, without gaps
+    place = pl.int_range(pl.len()).over("question", "query_lang")
+    lowered = (pl.col("steps") + place).cum_min().over("question", "query_lang") - place
+    falling = top.select("question", "query_lang", steps=pl.Series(steps)).select(lowered)["steps"].to_numpy()
+    return pl.Series(np.where(falling < 0, _NONE - falling, falling).astype(np.int32).view(np.float32))
+
+
+def _write(frame: pl.DataFrame, file: Path) -> None:
+    frame.write_csv(file, separator=" ", include_header=False, quote_style="never")

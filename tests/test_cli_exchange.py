@@ -1,0 +1,163 @@
+"""`import` and `export` on the command line: what they print and leave, and that every mistake is one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.__main__ import main
+from engine.collection import read_collection
+from engine.evaluation import evaluations
+from engine.store import Store
+from engine.training import train
+from tests import builders
+from tests.checkpoints import tiny_bert
+from tests.exchange_builders import evaluated, new_layout, same_ranks, subset, write_result
+from tests.training_builders import made_up_collection, recipe_for
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch) -> Run:
+    """Runs a command in the temporary folder; gives its status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        status = main(list(arguments))
+        return status, *capsys.readouterr()
+
+    return run_command
+
+
+@pytest.fixture
+def exported(run: Run, tiny_collection, tiny_folder, store) -> str:
+    """The key of an evaluation that stands as all formats in `out`."""
+    evaluation = evaluated(tiny_collection, store, opened_as=str(tiny_folder), name="by chance")
+    status, out, _ = run("export", "--evaluation", evaluation.key[:8], "--out", "out")
+    assert (status, out.split(",")[0]) == (0, "exported: 23 files")
+    return evaluation.key
+
+
+def the_error(result: tuple[int, str, str]) -> str:
+    """The one line that a refused command leaves."""
+    status, out, err = result
+    assert (status, out) == (2, "")
+    [line] = err.splitlines()
+    assert line.startswith("error: ")
+    return line.removeprefix("error: ")
+
+
+def test_what_is_exported_is_imported_again(run, exported, store) -> None:
+    status, out, err = run("import", "out/trec/multi.run", "out/parquet/ranks.parquet", "out/csv/ranks.csv", "out/mteb")
+    assert (status, err) == (0, "")
+    lines = out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["imported"] * 4
+    assert lines[0].startswith("imported: by chance on tiny, 36 relevant passages  (evaluation ")
+    assert lines[3].startswith("imported: by chance on tiny (test), 9 language pairs  (result ")
+    found = {e.key: e for e in evaluations(store)}
+    assert len(found) == 4
+    assert all(same_ranks(found[exported], other) for other in found.values())
+    assert run("import", "out/trec/multi.run")[1].startswith("already there: by chance on tiny")
+
+
+def test_an_evaluation_is_named_by_encoder_and_collection(run, exported) -> None:
+    names = ("--encoder", "by chance", "--collection", "tiny")
+    assert run("export", *names, "--format", "csv", "--out", "table")[0] == 0
+    assert sorted(file.name for file in Path("table").iterdir()) == [
+        "evaluation.json",
+        "pairs.csv",
+        "ranks.csv",
+        "settings.csv",
+        "top.csv",
+    ]
+    assert "stands already" in the_error(run("export", *names, "--format", "csv", "--out", "table"))
+    assert run("export", *names, "--format", "csv", "--out", "table", "--force")[0] == 0
+
+
+def test_a_collection_alone_is_written_as_a_beir_folder(run, tiny_folder, tiny_collection) -> None:
+    for more in ((), ("--format", "beir")):
+        status, out, _ = run("export", "--collection", str(tiny_folder), *more, "--out", f"beir{len(more)}")
+        assert (status, out.split(",")[0]) == (0, "exported: 3 files")
+        assert builders.contents(read_collection(Path(f"beir{len(more)}"))) == builders.contents(tiny_collection)
+
+
+def test_a_checkpoint_is_written_with_its_card(run, store, tmp_path) -> None:
+    base = tiny_bert(tmp_path / "base", as_sentence_transformer=True)
+    key = train(*recipe_for(base, made_up_collection()), store)
+    status, out, _ = run("export", "--checkpoint", key, "--out", "mine")
+    assert (status, out.startswith("exported: ")) == (0, True)
+    assert Path("mine/README.md").read_text(encoding="utf-8").startswith("---\nlicense: ")
+    assert json.loads(Path("mine/recipe.json").read_text())["alpha"] == 0.5
+
+
+def test_options_of_an_import_reach_it(run, exported, tiny_folder, store) -> None:
+    bare = Path("bare")
+    bare.mkdir()
+    (bare / "x.txt").write_bytes(Path("out/trec/multi.run").read_bytes())
+    judged, named = ("--qrels", "out/trec/multi.qrels"), ("--languages", "out/trec/languages.tsv")
+    assert run("import", "bare/x.txt", *judged, *named, "--collection", "label", "--name", "theirs")[0] == 0
+    assert run("import", "bare/x.txt", "--collection", str(tiny_folder), "--name", "texts")[0] == 0
+    found = {e.about["encoder"]["name"]: e for e in evaluations(store)}
+    assert found["theirs"].about["collection"]["name"] == "label"
+    assert "opened_as" not in found["theirs"].about
+    assert found["texts"].about["opened_as"]["collection"] == str(tiny_folder)
+
+
+def test_notes_go_to_standard_error(run, exported) -> None:
+    file = Path("out/csv/ranks.csv")
+    alone = Path("alone.csv")
+    alone.write_bytes(file.read_bytes())
+    status, out, err = run("import", "alone.csv")
+    assert (status, len(out.splitlines())) == (0, 1)
+    assert [line.split(":")[0] for line in err.splitlines()] == [
+        "The collection is not known",
+        "No frame `top` came with it",
+    ]
+
+
+def test_of_several_files_the_good_ones_are_imported_and_the_bad_ones_told(run, exported, store, tmp_path) -> None:
+    write_result(tmp_path / "r", new_layout(test=[subset("de", "deu-Latn")]), name="Good.json")
+    write_result(tmp_path / "r", "[1]", name="Bad.json")
+    status, out, err = run("import", "r", "out/trec/multi.run")
+    assert status == 2
+    assert [line.split(":")[0] for line in out.splitlines()] == ["imported", "imported"]
+    first, last = err.splitlines()
+    assert first == "not imported: r/Bad.json: a list came; expected is the JSON object of an MTEB result"
+    assert last == "error: 1 of 3 files were not imported; the lines above say why"
+    assert len(list(store.entries("imports"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["import", "gone.run"], "gone.run: no such file; give a TREC run, a frame of ranks or an MTEB result"),
+        (["import", "out/trec/cross.run"], "out/trec/cross.qrels:1: query 'q0-ar/de' is unknown; expected is an id"),
+        (["import", "out/trec/multi.run", "--qrels", "gone"], "gone: cannot be read"),
+        (
+            ["import", "out/trec/multi.run", "--collection", "nowhere"],
+            "collection 'nowhere': neither a folder nor one of",
+        ),
+        (["export", "--out", "x"], "export: nothing came; give one of --checkpoint, --evaluation,"),
+        (["export", "--encoder", "x", "--out", "x"], "export: --encoder came without --collection"),
+        (
+            ["export", "--evaluation", "abcdef", "--checkpoint", "abcdef", "--out", "x"],
+            "export: --checkpoint and --evaluation came",
+        ),
+        (["export", "--evaluation", "abcdef", "--out", "x"], "evaluation 'abcdef': none is stored"),
+        (["export", "--checkpoint", "abcdef", "--out", "x"], "checkpoint 'abcdef': 0 are stored"),
+        (["export", "--collection", "out/beir", "--format", "trec", "--out", "x"], "format 'trec': --collection alone"),
+        (["export", "--checkpoint", "abcdef", "--format", "csv", "--out", "x"], "format 'csv': --checkpoint alone"),
+        (
+            ["export", "--encoder", "by chance", "--collection", "tiny", "--format", "xml", "--out", "x"],
+            "format 'xml' is unknown",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(run, exported, arguments, message) -> None:
+    assert the_error(run(*arguments)).startswith(message)
+    assert not Path("x").exists()
