@@ -1,17 +1,20 @@
-"""Which questions the examples page offers, and what was retrieved for one."""
+"""Which questions the examples page offers, which one is chosen, and what was retrieved for it."""
 
 from __future__ import annotations
 
 import random
 
 import polars as pl
+import streamlit as st
 
 from dashboard import data
 from engine import Collection
+from engine.languages import language
 
 ORDERS = {"as in the collection": None, "worst": "score", "best": "score", "most biased": "distance", "random": None}
 OFFERED = 200
 SHOWN = 10
+_VISITED = "examples-visited"  # the address bar chooses the question only when the page is opened
 
 
 def find(
@@ -39,21 +42,66 @@ def find(
     return frame.with_columns(label=notes).drop("text")
 
 
+def pick_question(asked: pl.DataFrame, order: str, pair: tuple[str, str | None]) -> str:
+    """Pick one of the questions that `find` found; the address bar says which.
+
+    In an order that depends on scores the first is offered anew for every pair; else the choice outlasts the pair.
+
+    Args:
+        asked: Frame of `find`.
+        order: One of `ORDERS`.
+        pair: Query language, and document language or None.
+    """
+    options = asked["question"].to_list()
+    key = f"question-{order}" + (f"-{pair}" if ORDERS[order] else "")
+    if _VISITED not in st.session_state and (wanted := st.query_params.get("question")) in options:
+        st.session_state[key] = wanted
+    question = st.selectbox(
+        f"Question (the first {asked.height} that fit)",
+        options,
+        format_func=dict(zip(asked["question"], asked["label"], strict=True)).get,
+        key=key,
+    )
+    st.session_state[_VISITED] = True
+    st.query_params["question"] = question
+    return question
+
+
 def versions(collection: Collection, question: str) -> dict[str, str]:
     """A question's text by language."""
     queries = collection.queries
     return {queries.languages[i]: queries.texts[i] for i, q in enumerate(queries.questions) if q == question}
 
 
-def retrieved(
-    one: data.Listed, collection: Collection, question: str, query_lang: str, doc_lang: str | None
-) -> list[tuple[int, str, float, str, str]]:
-    """The first passages for a question: (rank in the pool, language, score, mark, text)."""
+def ranks_of(one: data.Listed, question: str, query_lang: str) -> pl.DataFrame:
+    """Where a query's relevant passages stand, the first one first."""
     mine = (pl.col("question") == question) & (pl.col("query_lang") == query_lang)
-    relevant = set(data.ranks(one.key).filter(mine)["doc"])
+    return data.ranks(one.key).filter(mine).sort("rank_in_pool")
+
+
+def retrieved(
+    one: data.Listed,
+    collection: Collection,
+    question: str,
+    query_lang: str,
+    doc_lang: str | None,
+    shown: int = SHOWN,
+) -> list[tuple[int, str, float, str, str]]:
+    """The first passages for a question: (rank in the pool, language, score, mark, text).
+
+    The answer in the document language (of the pool: in the query's own) comes last if it is not among them.
+    """
+    mine = (pl.col("question") == question) & (pl.col("query_lang") == query_lang)
+    ranks = ranks_of(one, question, query_lang).rename({"rank_in_pool": "rank"})
     found = data.top(one.key).filter(mine)
     if doc_lang is not None:
         found = found.filter(pl.col("doc_lang") == doc_lang)
+    found = found.sort("rank").head(shown)
+    answer = ranks.filter(
+        (pl.col("doc_lang") == (doc_lang or query_lang)) & ~pl.col("doc").is_in(found["doc"].to_list())
+    )
+    columns, relevant = ["rank", "doc_lang", "score", "doc"], set(ranks["doc"])
+    rows = [*found.select(columns).iter_rows(named=True), *answer.select(columns).iter_rows(named=True)]
     return [
         (
             row["rank"],
@@ -62,8 +110,33 @@ def retrieved(
             _mark(row, relevant, query_lang),
             collection.corpus.texts[row["doc"]],
         )
-        for row in found.head(SHOWN).iter_rows(named=True)
+        for row in rows
     ]
+
+
+def verdict(ranks: pl.DataFrame, wanted: str) -> str:
+    """Where the answer in one language stands, and how far its versions are apart, in a sentence.
+
+    Args:
+        ranks: Frame of `ranks_of`.
+        wanted: The language.
+    """
+    parts = []
+    for row in ranks.filter(pl.col("doc_lang") == wanted).head(1).iter_rows(named=True):
+        name = language(wanted).name
+        parts.append(
+            f"The answer in {name} stands at rank **{row['rank_in_pool']:,}** of the pool, "
+            f"**{row['rank_in_language']:,}** among the {name} passages"
+        )
+    if ranks.height > 1:
+        first, last = ranks.row(0, named=True), ranks.row(-1, named=True)
+        parts.append(
+            f"its {ranks.height} versions are **{last['rank_in_pool'] - first['rank_in_pool']:,}** ranks apart, from "
+            f"{language(first['doc_lang']).name} ({first['rank_in_pool']:,}) to {language(last['doc_lang']).name} "
+            f"({last['rank_in_pool']:,})"
+        )
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else f"No passage in {language(wanted).name} answers this question."
 
 
 def _mark(row: dict[str, object], relevant: set[int], query_lang: str) -> str:

@@ -8,10 +8,13 @@ import polars as pl
 import streamlit as st
 
 from dashboard import data, examples, widgets
-from engine import figures, ratios, runs
+from dashboard.data import certainty
+from engine import figures, ratios, runs, sentences
+from engine.certainty import UNTRAINED, System
 from engine.metrics import label
+from engine.published import paper_points
 
-UNTRAINED = "the untrained encoder"
+UNTRAINED_NAME = "the untrained encoder"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +28,7 @@ class Side:
         interpolated: Whether it lies between trained ratios.
         key: The evaluation whose texts stand for it: the nearest trained ratio's, first seed.
         nearest: That ratio; None for the untrained encoder.
+        system: What was measured at it; None where it is interpolated.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Side:
     interpolated: bool
     key: str | None
     nearest: float | None
+    system: System | None
 
 
 def pick_family() -> ratios.Family:
@@ -59,15 +64,24 @@ def pick_family() -> ratios.Family:
     return family
 
 
+def listed(family: ratios.Family) -> data.Listed:
+    """One of the sweep's evaluations, which stands for all in what is known of the collection and the training."""
+    return next(one for one in data.evaluations() if one.key == family.evaluations[0][1].key)
+
+
 def _first_steps() -> None:
     """On a fresh machine: train the demo's ratios in the background, show how far it is, and stop the page."""
     run = data.start_demo()
-    st.markdown(
-        "Nothing has been trained on this machine yet. The ratios of the **demo** collection are being trained right "
-        "now, in eleven languages, a few seconds a ratio; the first curve appears here by itself."
-    )
-    if run.state == "failed":
-        st.error(run.message)
+    if run.state == "running":
+        st.markdown(
+            "Nothing has been trained on this machine yet. The ratios of the **demo** collection are being trained "
+            "right now, in eleven languages, a few seconds a ratio; the first curve appears here by itself."
+        )
+    else:
+        st.markdown("Nothing has been trained on this machine yet.")
+        reason = f"failed: {run.message}" if run.state == "failed" else "was stopped"
+        st.warning(f"The training of the demo's ratios {reason}.", icon=":material/warning:")
+        st.button("Train them", key="demo", on_click=data.start_demo, kwargs={"again": True}, type="primary")
     widgets.watch_runs(("sweep",), len(data.evaluations()))
     st.page_link("app_pages/evaluate.py", label="Fetch XQuAD-R and MLQA-R", icon=":material/download:")
     st.page_link("app_pages/train.py", label="Train ratios of your own", icon=":material/model_training:")
@@ -75,43 +89,21 @@ def _first_steps() -> None:
 
 
 def answer(family: ratios.Family, points: pl.DataFrame) -> str:
-    """What the sweep says, in a sentence or two, with its numbers."""
+    """What the sweep says, in a few sentences, with its numbers and how sure they are."""
     curve = ratios.curve(points, "multi_map")
     if curve.is_empty():
         return f"No ratio of **{family.label}** is evaluated on {family.collection} yet."
-    best = curve.sort("mean", descending=True).row(0, named=True)
-    spread = curve["sd"].mean()
-    near = (
-        curve.filter(pl.col("mean") >= best["mean"] - 2 * spread)
-        if spread is not None
-        else curve.filter(pl.col("mean") == best["mean"])
-    )
-    low, high = near["alpha"].min(), near["alpha"].max()
-    which = f"alpha = {low:g}" if low == high else f"alpha {low:g} to {high:g}"
-    text = f"On {family.collection}, **{which}** is best in the pool (multi mAP {best['mean']:.3f}"
-    text += ", within two standard deviations of the seeds)" if low != high else ")"
-    far = max((0.0, 1.0), key=lambda end: abs(end - best["alpha"]))
-    cost, distance = ratios.at(curve, far), ratios.curve(points, "rank_distance")
-    if cost and not cost[1] and (there := ratios.at(distance, far)) and (here := ratios.at(distance, best["alpha"])):
-        more = 100 * (there[0] / here[0] - 1)
-        text += (
-            f"; alpha = {far:g} costs **{100 * (best['mean'] - cost[0]):.1f} points** and "
-            f"**{abs(more):.0f} % {'more' if more >= 0 else 'less'} rank distance**"
-        )
-    if family.base is not None:
-        text += f". Untrained: {ratios.values(family.base)['multi_map']:.3f}"
-    seeds = curve["seeds"].max()
-    return text + f". {seeds} seed{'s' if seeds > 1 else ': no spread is known'}."
+    return certainty.answer(family, curve["seeds"].max())
 
 
 def pick_reference(family: ratios.Family, points: pl.DataFrame) -> Side:
     """Pick what the chosen ratio is compared with: the untrained encoder or a trained ratio."""
     trained = ratios.curve(points, "multi_map")["alpha"].to_list()
-    options = ([UNTRAINED] if family.base is not None else []) + [f"alpha = {alpha:g}" for alpha in trained]
+    options = ([UNTRAINED_NAME] if family.base is not None else []) + [f"alpha = {alpha:g}" for alpha in trained]
     name = st.selectbox("Compare with", options, key="reference", bind="query-params", width=240)
-    if name == UNTRAINED:
+    if name == UNTRAINED_NAME:
         values = ratios.values(family.base)
-        return Side(name, values, data.pairs(family.base.key), False, family.base.key, None)
+        return Side(name, values, data.pairs(family.base.key), False, family.base.key, None, UNTRAINED)
     return at(family, points, trained[options.index(name) - len(options) + len(trained)])
 
 
@@ -123,11 +115,13 @@ def at(family: ratios.Family, points: pl.DataFrame, alpha: float) -> Side:
     values = {column: value[0] for column, value in found.items() if value is not None}
     hybrid = points.filter((pl.col("strategy") == "hybrid") & pl.col("alpha").is_not_null())
     if hybrid.is_empty():
-        return Side(name, {}, None, False, None, None)
+        return Side(name, {}, None, False, None, None, None)
     nearest = hybrid.sort((pl.col("alpha") - alpha).abs(), "seed").row(0, named=True)
     pairs = ratios.pairs_at(data.mean_pairs(family.key), alpha)
     frame, interpolated = pairs if pairs is not None else (None, False)
-    return Side(name, values, frame, interpolated, nearest["key"], nearest["alpha"])
+    measured = abs(nearest["alpha"] - alpha) < 1e-9
+    system = System("hybrid", nearest["alpha"]) if measured else None
+    return Side(name, values, frame, interpolated, nearest["key"], nearest["alpha"], system)
 
 
 def offer_training(family: ratios.Family, points: pl.DataFrame, alpha: float) -> None:
@@ -145,28 +139,44 @@ def offer_training(family: ratios.Family, points: pl.DataFrame, alpha: float) ->
     widgets.watch_runs(("sweep",), len(data.evaluations()))
 
 
-def figures_at(chosen: Side, reference: Side, metric: str) -> None:
-    """The chosen ratio's figures as numbers, with their difference from the reference."""
+def figures_at(family: ratios.Family, chosen: Side, reference: Side, metric: str) -> None:
+    """The chosen ratio's figures as numbers, with their differences from the reference, tested if measured."""
     if not chosen.values:
         return
-    columns = [(f"{setting}_{metric}", f"{setting} {label(metric)}") for setting in ("mono", "cross", "multi")]
-    for place, (column, name) in zip(st.columns(4), [*columns, ("rank_distance", "rank distance")], strict=True):
+    tested = None
+    if chosen.system and reference.system and chosen.system != reference.system:
+        tested = certainty.comparison(family, metric, chosen.system, reference.system)
+    figures_shown = [(metric, setting) for setting in ("mono", "cross", "multi")] + [("rank_distance", "multi")]
+    for place, (measure, setting) in zip(st.columns(4), figures_shown, strict=True):
+        distance = measure == "rank_distance"
+        column = measure if distance else f"{setting}_{measure}"
         value, other = chosen.values.get(column), reference.values.get(column)
-        distance = column == "rank_distance"
         if value is None:
             continue
+        scale, unit, pattern = (1, "ranks", "+.0f") if distance else (100, "points", "+.1f")
         shown = f"{value:.0f}" if distance else f"{value:.3f}"
-        change = None
-        if other is not None:
-            change = f"{value - other:+.0f} ranks" if distance else f"{100 * (value - other):+.1f} points"
-        place.metric(
-            name,
-            f"≈ {shown}" if chosen.interpolated else shown,
-            change,
-            delta_color="inverse" if distance else "normal",
-            help=f"Difference from {reference.name}.",
-            border=True,
-        )
+        told, note = (True, "") if tested is None else _how_sure(tested, measure, setting, scale, pattern)
+        with place.container(border=True, height="stretch"):
+            st.metric(
+                "rank distance" if distance else f"{setting} {label(metric)}",
+                f"≈ {shown}" if chosen.interpolated else shown,
+                None if other is None or other == value else f"{scale * (value - other):{pattern}} {unit}",
+                delta_color="off" if not told else "inverse" if distance else "normal",
+                help=f"Difference from {reference.name}.",
+            )
+            if note:
+                st.caption(note)
+
+
+def _how_sure(tested: pl.DataFrame, measure: str, setting: str, scale: float, pattern: str) -> tuple[bool, str]:
+    """Whether a difference is told apart from none; and its interval and test, in words."""
+    wanted = (pl.col("measure") == measure) & (pl.col("setting") == setting) & pl.col("query_lang").is_null()
+    row = tested.filter(wanted).row(0, named=True)
+    if row["low"] is None or row["p"] is None:
+        return False, "too few questions for an interval"
+    told = sentences.told_apart(row["p"], row["low"], row["high"])
+    ends = f"{scale * row['low']:{pattern}} to {scale * row['high']:{pattern}}".replace("-", "\u2212")
+    return told, f"95 %: {ends}, {figures.p_value(row['p'])}{'' if told else ': not told apart'}"
 
 
 def draw_curves(family: ratios.Family, points: pl.DataFrame, alpha: float, metric: str) -> None:
@@ -174,10 +184,30 @@ def draw_curves(family: ratios.Family, points: pl.DataFrame, alpha: float, metri
     base = {} if family.base is None else ratios.values(family.base)
     columns = {f"{setting}_{metric}": f"{setting} {label(metric)}" for setting in ("mono", "cross", "multi")}
     columns["rank_distance"] = "rank distance"
+    published = {column: paper_points(family.collection, column) for column in columns}
+    drawn = any(published.values()) and st.toggle(
+        "Draw the hybrid-batch paper's points on the same axes",
+        key="paper",
+        bind="query-params",
+        help="arXiv 2408.10536 trained all weights of other encoders on other data and printed three ratios: compare "
+        "the shapes. Without this switch each axis spans our values, and the paper's stand below it.",
+    )
     for place, (column, name) in zip(st.columns(4), columns.items(), strict=True):
         place.markdown(f"**{name}**")
-        figure = figures.ratio_curve(points, column, name, base=base.get(column), alpha=alpha)
+        measure, setting = (column, "multi") if column == "rank_distance" else (metric, column.partition("_")[0])
+        chosen = certainty.selection(family, metric, measure, setting)
+        figure = figures.ratio_curve(
+            points,
+            column,
+            name,
+            base=base.get(column),
+            alpha=alpha,
+            references=published[column] if drawn else (),
+            selection=chosen,
+        )
         place.plotly_chart(figure, key=f"curve-{column}", config=widgets.CHART)
+        if published[column]:
+            place.caption(_in_the_paper(published[column]))
     st.caption(
         "Dots are seeds, lines their means"
         + (
@@ -185,11 +215,21 @@ def draw_curves(family: ratios.Family, points: pl.DataFrame, alpha: float, metri
             if "merge" in points["strategy"]
             else ""
         )
-        + ". Each axis spans its own values; a lower rank distance is less biased."
+        + ". Dashed: the best ratio; a bar that reaches it cannot be told from the best (95 % interval of the paired "
+        "difference). Each axis spans its own values; a lower rank distance is less biased."
     )
 
 
-def draw_pairs(chosen: Side, reference: Side, metric: str) -> None:
+def _in_the_paper(points: list[tuple[float, float, str]]) -> str:
+    """The paper's values at alpha 0, 0.5 and 1, a line for each model."""
+    models: dict[str, list[str]] = {}
+    for _, value, name in sorted(points):
+        models.setdefault(name.partition(" ")[0], []).append(f"{value:.0f}" if value > 1 else f"{value:.3f}")
+    lines = [f"{model}: {', '.join(values)}" for model, values in models.items()]
+    return "Paper, alpha 0, 0.5, 1  \n" + "  \n".join(lines)
+
+
+def draw_pairs(family: ratios.Family, chosen: Side, reference: Side, metric: str) -> None:
     """The heatmap at the chosen ratio beside its difference from the reference."""
     if chosen.pairs is None or reference.pairs is None:
         st.info("This ratio is outside the trained ones; train it to see its language pairs.")
@@ -197,14 +237,23 @@ def draw_pairs(chosen: Side, reference: Side, metric: str) -> None:
     if chosen.interpolated:
         st.caption(":orange[Interpolated between the trained ratios next to it, not measured.]")
     codes = figures.language_order(reference.pairs, metric, "name")
+    tests, correction = None, "p_holm"
+    if chosen.system and reference.system and chosen.system != reference.system:
+        tests = certainty.comparison(family, metric, chosen.system, reference.system)
+        tests = tests.filter((pl.col("measure") == metric) & pl.col("doc_lang").is_not_null())
+        correction = widgets.pick_correction()
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(figures.pair_heatmap(chosen.pairs, metric, codes, compact=True), key="at", config=widgets.CHART)
-    figure = figures.difference_heatmap(chosen.pairs, reference.pairs, metric, codes, compact=True)
+    figure = figures.difference_heatmap(
+        chosen.pairs, reference.pairs, metric, codes, tests=tests, p=correction, compact=True
+    )
     right.plotly_chart(figure, key="difference", config=widgets.CHART)
+    if tests is not None:
+        st.caption(widgets.survivors(tests, correction))
 
 
-def draw_utility(points: pl.DataFrame) -> None:
-    """Weights for what matters, and the ratio they lead to."""
+def draw_utility(family: ratios.Family, points: pl.DataFrame, metric: str) -> None:
+    """Weights for what matters, the ratio they lead to, and how clear that is."""
     st.caption("What matters to you? Weights of mAP in each setting, and of little language bias.")
     defaults = {"mono": 1.0, "cross": 1.0, "multi": 1.0, "bias": 0.0}
     weights = {
@@ -214,23 +263,15 @@ def draw_utility(points: pl.DataFrame) -> None:
     if not sum(weights.values()):
         st.info("Give at least one weight above 0.")
         return
-    scored = ratios.with_utility(points, weights)
-    found = ratios.recommend(scored)
-    if found is None:
+    if ratios.curve(points, "multi_map").is_empty():
         st.info("No ratio is trained.")
         return
-    st.markdown(f"**alpha = {found.alpha:g}** {_how_clear(found)}")
-    st.plotly_chart(figures.ratio_curve(scored, "utility", "utility"), key="utility", config=widgets.CHART)
-
-
-def _how_clear(found: ratios.Recommendation) -> str:
-    if found.runner_up is None:
-        return "is the only ratio trained: there is nothing to compare it with."
-    text = f"is best, {found.margin:.2f} points before alpha = {found.runner_up:g}"
-    if found.wins is None:
-        return text + ". With one seed nobody can say how clear that is: train more seeds."
-    clear = "clear" if found.wins == found.seeds else "fairly clear" if found.wins > found.seeds / 2 else "not clear"
-    return text + f", in {found.wins} of {found.seeds} seeds: **{clear}**."
+    choice = certainty.utility_selection(family, metric, weights)
+    st.markdown(sentences.recommendation(choice))
+    figure = figures.ratio_curve(ratios.with_utility(points, weights), "utility", "utility", selection=choice)
+    st.plotly_chart(figure, key="utility", config=widgets.CHART)
+    with st.expander("Every ratio: how surely is it the best?"):
+        widgets.selection_table(choice)
 
 
 def draw_example(family: ratios.Family, points: pl.DataFrame, alpha: float, reference: Side) -> None:
@@ -251,10 +292,9 @@ def draw_example(family: ratios.Family, points: pl.DataFrame, alpha: float, refe
             format_func=lambda one: examples.versions(collection, one)[query_lang],
             key="changed-question",
         )
-    text = widgets.text_in(query_lang, examples.versions(collection, question)[query_lang])
-    st.html(f"<p style='font-size:1.15rem;margin:0'>{text}</p>")
+    widgets.question_line(query_lang, examples.versions(collection, question)[query_lang])
     for column, side, one in zip(st.columns(2, gap="medium"), sides, pair, strict=True):
         with column:
             note = f" (nearest trained: {side.nearest:g})" if side.nearest is not None and side.interpolated else ""
             st.markdown(f"**{side.name}**{note}")
-            widgets.passage_list(examples.retrieved(one, collection, question, query_lang, None)[:6])
+            widgets.passage_list(examples.retrieved(one, collection, question, query_lang, None, shown=6))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+import polars as pl
 import streamlit as st
 
-from dashboard import data
-from engine import runs
+from dashboard import data, widgets
+from engine import figures, runs
 
 _ICONS = {
     "running": ":material/progress_activity:",
@@ -37,6 +38,19 @@ def _panel(kinds: tuple[str, ...], going: bool) -> None:
     for run in found:
         with st.container(border=True):
             _draw_run(run)
+
+
+def draw_losses(kinds: tuple[str, ...]) -> None:
+    """Draw the training losses of the latest run of some commands, as it comes along."""
+    going = any(run.state == "running" for run in _of(kinds))
+    st.fragment(_losses, run_every=2.0 if going else None)(kinds)
+
+
+def _losses(kinds: tuple[str, ...]) -> None:
+    watched = data.latest_losses(kinds)
+    if watched:
+        st.subheader("Loss of the latest run")
+        st.plotly_chart(figures.loss_curves(pl.DataFrame(watched)), key="losses", config=widgets.CHART)
 
 
 def _of(kinds: tuple[str, ...]) -> list[runs.Run]:

@@ -12,6 +12,7 @@ from engine.catalog import COLLECTIONS, DEMO_SETTINGS, ENCODERS, SHIPPED
 from engine.recipe import DEFAULTS, Settings
 
 SECONDS_A_RECIPE = 6  # a head of 600 steps and its evaluation on two CPU cores, vectors cached
+_SHIPPED_FOR = "multilingual-e5-small"  # whose vectors of the demo collections come with the project
 _RATIOS = [0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0]
 
 
@@ -39,8 +40,14 @@ def draw() -> Choice | None:
         evaluations = third.multiselect(
             "Evaluate on", collections, default=others[:1], accept_new_options=True, key="eval-on"
         )
-        first, second, third = st.columns(3)
-        alphas = first.multiselect("Ratios (alpha)", _RATIOS, default=[0.0, 0.25, 0.5, 0.75, 1.0], key="train-alphas")
+        first, second, third = st.columns([6, 3, 4])
+        alphas = first.multiselect(
+            "Ratios (alpha)",
+            _RATIOS,
+            default=[0.0, 0.25, 0.5, 0.75, 1.0],
+            format_func=lambda alpha: f"{alpha:g}",
+            key="train-alphas",
+        )
         seeds = second.multiselect("Seeds", list(range(10)), default=[0], key="train-seeds")
         method = third.radio(
             "Method",
@@ -65,9 +72,9 @@ def draw() -> Choice | None:
         if value != defaults[name]:
             command += [f"--{name.replace('_', '-')}", str(value)]
     title = f"{len(alphas)} ratios × {len(seeds)} seeds, {method} on {training}, evaluated on {', '.join(evaluations)}"
-    return Choice(
-        command, title, _estimate(method, len(alphas) * len(seeds), settings, encoder), _notes(training, evaluations)
-    )
+    ready = encoder == _SHIPPED_FOR and {training, *evaluations} <= {*SHIPPED}
+    estimate = _estimate(method, len(alphas) * len(seeds), settings, encoder, ready=ready)
+    return Choice(command, title, estimate, _notes(training, evaluations))
 
 
 def _draw_settings(method: str, *, small: bool) -> Settings:
@@ -100,15 +107,15 @@ def _draw_settings(method: str, *, small: bool) -> Settings:
     return Settings(**{**asdict(default), **given})
 
 
-def _estimate(method: str, recipes: int, settings: Settings, encoder: str) -> str:
+def _estimate(method: str, recipes: int, settings: Settings, encoder: str, *, ready: bool) -> str:
     if method == "full":
         return f"{recipes} checkpoints with all weights of {encoder}: hours each without a GPU."
     seconds = recipes * SECONDS_A_RECIPE * max(0.3, settings.steps / 600)
     words = f"{seconds:.0f} seconds" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-    return (
-        f"{recipes} checkpoints: about {words} on two CPU cores once the collections are encoded; "
-        "encoding takes some minutes a collection, and only once."
-    )
+    text = f"{recipes} checkpoint{'s' if recipes > 1 else ''}: about {words} on two CPU cores"
+    if ready:
+        return f"{text}; the vectors of these collections come with the project."
+    return f"{text} once the collections are encoded; encoding takes some minutes a collection, and only once."
 
 
 def _notes(training: str, evaluations: list[str]) -> list[str]:

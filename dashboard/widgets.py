@@ -9,7 +9,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import data
-from engine import runs
+from engine import figures, runs
 from engine.exchange import limits
 from engine.languages import language
 from engine.metrics import METRICS, label
@@ -113,7 +113,7 @@ def pick_language(title: str, codes: Sequence[str], key: str, everything: str | 
     return st.selectbox(
         title,
         options,
-        format_func=lambda code: everything if code is None else f"{language(code).name} {code}",
+        format_func=lambda code: everything if code is None else figures.name_of(code),
         key=key,
         bind="query-params",
     )

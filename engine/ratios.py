@@ -1,4 +1,4 @@
-"""What the ratio does: the evaluations of one sweep as points, curves between them, and what to choose.
+"""What the ratio does: the evaluations of one sweep as points, and curves between them.
 
 Between trained ratios a value is interpolated linearly from the means of its neighbours; it is never a measurement.
 """
@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
+import numpy as np
 import polars as pl
 
 from engine.errors import InputError
 from engine.evaluation import Evaluation
 from engine.metrics import METRICS
 from engine.recipe import Recipe
+from engine.significance.resampled import UTILITY_PARTS
 from engine.store import digest
 from engine.structures import SETTINGS
-
-UTILITY_PARTS = ("mono", "cross", "multi", "bias")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,23 +49,34 @@ class Family:
 
 
 def families(evaluations: Sequence[Evaluation]) -> list[Family]:
-    """Group evaluations into sweeps, the latest last."""
-    groups: dict[str, list[tuple[Recipe, Evaluation]]] = {}
+    """Group evaluations into sweeps, the latest last.
+
+    Evaluations with prompts or a length in place of the checkpoint's own stay out. Of several evaluations of one
+    checkpoint (which differ in how the top was drawn) the latest counts, so that no seed counts twice.
+    """
+    groups: dict[str, dict[str, tuple[Recipe, Evaluation]]] = {}
     bases = {}
     for evaluation in evaluations:
         about, on = evaluation.about, evaluation.about["collection"]["digest"]
-        if about["recipe"] is None:
-            bases[about["encoder"]["fingerprint"], on] = evaluation
+        if about["encoder"]["max_length"] is not None:
             continue
+        bases[about["encoder"]["fingerprint"], digest(about["encoder"]["prompts"]), on] = evaluation
         try:
             recipe = Recipe.from_dict(about["recipe"])
         except InputError:
-            continue  # of another version of the engine: its evaluation still stands alone
-        groups.setdefault(digest("family", recipe.family(), on), []).append((recipe, evaluation))
-    return [
-        Family(key, members[0][0], tuple(members), bases.get((members[0][0].encoder, _on(members[0][1]))))
-        for key, members in groups.items()
-    ]
+            continue  # trained by nobody here, or by another version: its evaluation still stands alone
+        if about["encoder"]["prompts"] == recipe.prompts:
+            members = groups.setdefault(digest("family", recipe.family(), on), {})
+            members[digest(recipe.determinants())] = recipe, evaluation
+    return [_family(key, tuple(members.values()), bases) for key, members in groups.items()]
+
+
+def _family(
+    key: str, members: tuple[tuple[Recipe, Evaluation], ...], bases: Mapping[tuple[str, str, str], Evaluation]
+) -> Family:
+    recipe, evaluation = members[0]
+    on = evaluation.about["collection"]["digest"]
+    return Family(key, recipe, members, bases.get((recipe.encoder, digest(recipe.prompts), on)))
 
 
 def points(family: Family) -> pl.DataFrame:
@@ -160,31 +172,13 @@ def mean_pairs(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def pareto(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
-    """Which rows no other row beats in every column (higher is better), bool."""
-    rows = frame.select(columns).to_numpy()
-    better = (rows[None] >= rows[:, None]).all(axis=2) & (rows[None] > rows[:, None]).any(axis=2)
-    return pl.Series("pareto", ~better.any(axis=1))
+    """Which rows no other row beats: is as good in every column and better in one (higher is better), bool.
 
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """The best ratio for a utility, and how clear that is.
-
-    Attributes:
-        alpha: The ratio.
-        utility: Its mean utility, in points.
-        runner_up: The next best ratio; None if only one is trained.
-        margin: How many points better it is than the next.
-        seeds: How many seeds stand behind it.
-        wins: In how many of them it is best; None where fewer than two seeds trained all ratios.
+    A row with a missing value is none of them.
     """
-
-    alpha: float
-    utility: float
-    runner_up: float | None
-    margin: float | None
-    seeds: int
-    wins: int | None
+    rows = frame.select(columns).to_numpy().astype(float)
+    better = (rows[None] >= rows[:, None]).all(axis=2) & (rows[None] > rows[:, None]).any(axis=2)
+    return pl.Series("pareto", ~better.any(axis=1) & ~np.isnan(rows).any(axis=1))
 
 
 def with_utility(points: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
@@ -195,40 +189,14 @@ def with_utility(points: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataF
         weights: Not negative, by the names in `UTILITY_PARTS`, not all 0.
 
     Raises:
-        InputError: If a weight is negative, or all are 0.
+        InputError: If a weight is negative or no number, or all are 0.
     """
     given = {part: float(weights.get(part, 0)) for part in UTILITY_PARTS}
-    if min(given.values()) < 0 or not sum(given.values()):
-        raise InputError(f"utility: the weights {given} came; none may be negative, and one must be above 0")
+    if not (all(0 <= weight < inf for weight in given.values()) and sum(given.values())):
+        raise InputError(f"utility: the weights {given} came; each must be a number from 0, and one above 0")
     parts = {setting: pl.col(f"{setting}_map") for setting in SETTINGS} | {"bias": 1 - pl.col("bias")}
     total = sum((given[part] * parts[part] for part in UTILITY_PARTS if given[part]), pl.lit(0.0))
     return points.with_columns(utility=100 * total / sum(given.values()))
-
-
-def recommend(points: pl.DataFrame) -> Recommendation | None:
-    """The hybrid ratio with the highest mean utility.
-
-    Args:
-        points: Frame of `with_utility`.
-
-    Returns:
-        The recommendation; None if no ratio is trained.
-    """
-    utilities = curve(points, "utility").sort("mean", "alpha", descending=[True, False])
-    if utilities.is_empty():
-        return None
-    best, second = utilities.row(0, named=True), utilities.row(1, named=True) if utilities.height > 1 else None
-    hybrid = points.filter(pl.col("strategy") == "hybrid")
-    whole = hybrid.group_by("seed").agg(pl.len(), best=pl.col("alpha").sort_by("utility", descending=True).first())
-    whole = whole.filter(pl.col("len") == utilities.height)
-    return Recommendation(
-        alpha=best["alpha"],
-        utility=best["mean"],
-        runner_up=second["alpha"] if second else None,
-        margin=best["mean"] - second["mean"] if second else None,
-        seeds=best["seeds"],
-        wins=int((whole["best"] == best["alpha"]).sum()) if whole.height > 1 else None,
-    )
 
 
 def _columns() -> list[str]:
@@ -243,7 +211,3 @@ def _neighbours(alphas: Sequence[float], alpha: float) -> tuple[float | None, fl
     below = [trained for trained in alphas if trained < alpha]
     above = [trained for trained in alphas if trained > alpha]
     return (max(below) if below else None), (min(above) if above else None)
-
-
-def _on(evaluation: Evaluation) -> str:
-    return evaluation.about["collection"]["digest"]

@@ -7,6 +7,7 @@ does not stop the others.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -129,7 +130,7 @@ def run_sweep(
 
     Raises:
         InputError: If the encoder or a collection cannot be opened.
-        TrainingError: If every recipe failed.
+        TrainingError: If every recipe failed, or a process of several was killed.
     """
     opened = _Opened.open(sweep, store)
     trained, merged = opened.recipes(), opened.merges()
@@ -177,9 +178,15 @@ def _run_all(
         return
     from joblib import Parallel, delayed
 
-    for recipes in (trained, merged):
-        parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-        yield from parallel(delayed(_run_elsewhere)(opened.sweep, opened.store, recipe) for recipe in recipes)
+    try:
+        for recipes in (trained, merged):
+            parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+            yield from parallel(delayed(_run_elsewhere)(opened.sweep, opened.store, recipe) for recipe in recipes)
+    except BrokenExecutor as error:
+        raise TrainingError(
+            f"sweep: one of its {jobs} processes was killed, perhaps for want of memory; what is finished is kept: "
+            "run it again with fewer jobs"
+        ) from error
 
 
 def _run_elsewhere(sweep: Sweep, store: Store, recipe: Recipe) -> Failure | None:
@@ -199,14 +206,15 @@ def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer)
             evaluate(checkpoint, collection, store, about=_opened_as(opened.sweep, name, key), progress=progress)
     except EngineError as error:
         return Failure(recipe.label, str(error))
-    except (RuntimeError, OSError, ValueError) as error:  # a library's own failure must not stop the other recipes
+    except Exception as error:  # a library's own failure, of whatever kind, must not stop the other recipes
         return Failure(recipe.label, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     return None
 
 
 def _opened_as(sweep: Sweep, collection: str, encoder: str) -> dict[str, object]:
     opened = {"collection": collection, "every": sweep.every, "skip_invalid": False, "encoder": encoder}
-    return {"opened_as": opened | {"base": sweep.encoder, "training": sweep.training}}
+    asked = {"base": sweep.encoder, "training": sweep.training, "evaluations": list(sweep.evaluations)}
+    return {"opened_as": opened | asked}
 
 
 def results(sweep: Sweep, store: Store) -> pl.DataFrame:

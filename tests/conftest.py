@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from engine import runs
 from engine.store import Store
 from engine.structures import Collection
 from tests import builders
+
+if TYPE_CHECKING:
+    from engine.report import Written
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -38,3 +47,59 @@ def tiny_collection() -> Collection:
 def tiny_folder(tiny_collection: Collection, tmp_path: Path) -> Path:
     """The tiny collection as an XQuAD-R folder."""
     return builders.write_xquad_r(tmp_path / "tiny", tiny_collection)
+
+
+@pytest.fixture(scope="session")
+def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A cache with the demo collection evaluated, and a sweep: alpha 0, 0.5 and 1, each with three seeds, few steps.
+
+    Page tests read it by `demo_cache`; nobody writes into it.
+    """
+    from engine.catalog import DEMO_SETTINGS
+    from engine.recipe import DEFAULTS
+    from engine.sweep import Sweep, run_sweep
+
+    store = Store(tmp_path_factory.mktemp("demo") / "cache")
+    settings = replace(DEFAULTS["head"], **{**DEMO_SETTINGS, "steps": 20})
+    sweep = Sweep("multilingual-e5-small", "demo-train", ("demo",), (0.0, 0.5, 1.0), (0, 1, 2), settings=settings)
+    assert not run_sweep(sweep, store)
+    yield store
+    shutil.rmtree(store.root)  # half a gigabyte of weights
+
+
+@pytest.fixture
+def demo_cache(demo_store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """The demo's cache as the one that the environment names, and nothing in streamlit's memory before and after."""
+    import streamlit as st
+
+    monkeypatch.setenv("HYBRID_BATCH_CACHE", str(demo_store.root))
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield demo_store
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture(scope="session")
+def demo_report(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
+    """A report of the demo's sweep in all formats; nobody writes into it."""
+    from engine.evaluation import evaluations
+    from engine.ratios import families
+    from engine.report import Request, write_report
+
+    [family] = families(list(evaluations(demo_store)))
+    return write_report(family, Request(), tmp_path_factory.mktemp("demo") / "report", demo_store, zipped=True)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Commands that pages start in the background, as far as the test has come; none is really started."""
+    found: list[tuple[str, ...]] = []
+
+    def start(arguments: Sequence[str], store: Store, title: str) -> runs.Run:
+        found.append(tuple(arguments))
+        now = time.time()
+        return runs.Run("k", title, tuple(arguments), "running", "start", 0.0, None, "", "", now, now)
+
+    monkeypatch.setattr(runs, "start", start)
+    return found

@@ -1,18 +1,23 @@
 """Examples: what is retrieved for one question, and where its parallel passages ended."""
 
-import polars as pl
 import streamlit as st
 
-from dashboard import data, examples, widgets
+from dashboard import alarms, data, examples, widgets
 from engine import figures
 from engine.languages import language
 
 st.title("What does it retrieve?")
 one = widgets.pick_evaluation()
+if not data.can_read(one):
+    st.info(f"The texts of {one.collection} are not on this machine: this evaluation was imported without them.")
+    st.stop()
+alarms.draw(one)
 collection = data.collection_of(one)
 codes = one.about["collection"]["languages"]
 
-own_text = st.text_input("Ask your own question, in any language", key="ask", bind="query-params")
+own_text = ""
+if data.can_search(one):
+    own_text = st.text_input("Ask your own question, in any language", key="ask", bind="query-params")
 if own_text.strip():
     found = data.retrieve(one.key, own_text, 10)
     texts = collection.corpus.texts
@@ -31,31 +36,22 @@ asked = examples.find(one, collection, query_lang, doc_lang, order, words)
 if asked.is_empty():
     st.info("No question fits. Search for another word, or choose another pair.")
     st.stop()
-question = st.selectbox(
-    f"Question (the first {asked.height} that fit)",
-    asked["question"].to_list(),
-    format_func=dict(zip(asked["question"], asked["label"], strict=True)).get,
-    key="question",
-)
+question = examples.pick_question(asked, order, (query_lang, doc_lang))
 versions = examples.versions(collection, question)
-st.html(f"<p style='font-size:1.25rem;margin:0'>{widgets.text_in(query_lang, versions[query_lang])}</p>")
+widgets.question_line(query_lang, versions[query_lang])
 with st.expander(f"The question in its {len(versions)} languages"):
     st.html("".join(f"<p><b>{language(c).name}</b> {widgets.text_in(c, t)}</p>" for c, t in versions.items()))
 
-ranks = data.ranks(one.key).filter((pl.col("question") == question) & (pl.col("query_lang") == query_lang))
+ranks = examples.ranks_of(one, question, query_lang)
+st.markdown(examples.verdict(ranks, doc_lang or query_lang))
 left, right = st.columns([3, 2], gap="large")
 with left:
-    place = (
-        "the pool"
-        if doc_lang is None
-        else f"the {language(doc_lang).name} passages in the pool's first {one.about['top_k']}"
+    st.subheader("First of the pool" if doc_lang is None else f"First {language(doc_lang).name} passages")
+    widgets.passage_list(examples.retrieved(one, collection, question, query_lang, doc_lang))
+    st.caption(
+        f"From the first {one.about['top_k']} of the pool; the answer in {language(doc_lang or query_lang).name} "
+        "comes last if it is not among those shown."
     )
-    st.subheader(f"First of {place}")
-    rows = examples.retrieved(one, collection, question, query_lang, doc_lang)
-    if rows:
-        widgets.passage_list(rows)
-    else:
-        st.info(f"No {language(doc_lang).name} passage is among the first {one.about['top_k']} of the pool.")
 with right:
     st.subheader("Where each parallel passage ended")
     st.plotly_chart(figures.parallel_ranks(ranks, query_lang), key="parallel", config=widgets.CHART)

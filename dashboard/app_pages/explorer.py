@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import data, explorer, widgets
+from dashboard import alarms, data, explorer, widgets
 from engine import figures
 from engine.metrics import METRICS, label
 
@@ -10,7 +10,7 @@ st.title("What does the batch ratio do?")
 family = explorer.pick_family()
 points = data.points(family.key)
 st.markdown(explorer.answer(family, points))
-widgets.warn_of_training_overlap([evaluation for _, evaluation in family.evaluations])
+alarms.draw(explorer.listed(family))
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     alpha = st.slider(
@@ -22,12 +22,12 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 chosen = explorer.at(family, points, alpha)
 explorer.offer_training(family, points, alpha)
-explorer.figures_at(chosen, reference, metric)
+explorer.figures_at(family, chosen, reference, metric)
 
 explorer.draw_curves(family, points, alpha, metric)
 
 st.subheader(f"Every language pair at alpha = {alpha:g}, and against {reference.name}")
-explorer.draw_pairs(chosen, reference, metric)
+explorer.draw_pairs(family, chosen, reference, metric)
 
 left, right = st.columns(2, gap="large")
 with left:
@@ -37,7 +37,7 @@ with left:
     st.plotly_chart(figure, key="plane", config=widgets.CHART)
 with right:
     st.subheader("Which ratio for your needs?")
-    explorer.draw_utility(points)
+    explorer.draw_utility(family, points, metric)
 
 st.subheader("One question at both ratios")
 explorer.draw_example(family, points, alpha, reference)

@@ -1,58 +1,49 @@
 """Language pairs: for which pairs of query and document language is the right passage found?"""
 
-import polars as pl
 import streamlit as st
 
-from dashboard import data, widgets
+from dashboard import alarms, data, widgets
+from dashboard import pairs as pieces
+from dashboard.data import certainty
 from engine import figures
-from engine.languages import language
-from engine.metrics import label
 
 st.title("Which language pairs work?")
 one = widgets.pick_evaluation()
+other = pieces.pick_other(one)
 summary = data.summary(one.key)
+pairs = summary.pairs
 
-with st.container(horizontal=True):
+with st.container(horizontal=True, vertical_alignment="bottom"):
     metric = widgets.pick_metric()
     order = st.selectbox("Sort languages by", ["name", "score", "similarity"], key="order", bind="query-params")
-
-pairs, settings = summary.pairs, summary.settings
-cross = pairs.filter(pl.col("query_lang") != pl.col("doc_lang"))
-if cross.is_empty():
-    st.info(f"{one.collection} has no cross-lingual pair.")
-mono_mean, cross_mean = (summary.value(setting, metric) for setting in ("mono", "cross"))
-if mono_mean is None or cross_mean is None:
-    st.warning("Some language pairs have no query, so no mean is shown over the others.", icon=":material/warning:")
-else:
-    worst = cross.sort(metric).row(0, named=True)
-    st.markdown(
-        f"Within one language **{one.checkpoint}** reaches {label(metric)} **{mono_mean:.2f}**, "
-        f"across languages **{cross_mean:.2f}** ({cross.height} pairs of {one.collection}). Weakest: "
-        f"{language(worst['query_lang']).name} → {language(worst['doc_lang']).name}, {worst[metric]:.2f}."
-    )
+    correction = widgets.pick_correction() if other is not None else None
 
 codes = figures.language_order(pairs, metric, order)
-figure = figures.pair_heatmap(pairs, metric, codes)
+if other is None:
+    st.markdown(pieces.answer(one, summary, metric))
+    figure = pieces.heatmap(one, pairs, metric, codes)
+else:
+    tests = certainty.compared(one.key, other.key, metric)
+    st.markdown(pieces.compared_answer(one, other, tests, metric))
+    reference = data.summary(other.key).pairs
+    figure = figures.difference_heatmap(pairs, reference, metric, codes, tests=pieces.cells(tests), p=correction)
+alarms.draw(one)
 chosen = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key="cells", config=widgets.CHART)
-points = [point for point in chosen.selection.points if point.get("customdata")]
-if points:
-    query_lang, doc_lang = points[0]["customdata"]
-    carried = {"collection": one.collection, "checkpoint": one.checkpoint}
-    languages = {
-        "query": f"{language(query_lang).name} {query_lang}",
-        "document": f"{language(doc_lang).name} {doc_lang}",
-    }
-    st.switch_page("app_pages/examples.py", query_params=carried | languages)
+clicked = [point["customdata"] for point in chosen.selection.points if point.get("customdata")]
+pair = clicked[0] if clicked else pieces.pick_pair(codes)
+if pair:
+    st.switch_page("app_pages/examples.py", query_params=pieces.address_of(one, *pair))
 
 low, high = pairs["queries"].min(), pairs["queries"].max()
-st.caption(
-    "Framed: query and document in one language. Grey: mean over the other languages. Click a cell for its examples."
-    + (f" Every cell is a mean over {low:,} queries." if low == high else "")
-)
+notes = ["Framed: query and document in one language. Grey: mean over the other languages."]
+if other is None:
+    notes += [pieces.doubt(one, metric), "Click a cell for its examples."]
+else:
+    notes += [widgets.survivors(pieces.cells(tests), correction)]
+notes += [f"Every cell is a mean over {low:,} queries."] if low == high else []
+st.caption(" ".join(note for note in notes if note))
 if low != high:
     with st.expander(f"Queries behind the cells: {low:,} to {high:,}", expanded=False):
         st.plotly_chart(figures.query_counts(pairs, codes), key="counts", config=widgets.CHART)
-with st.expander("Means and table"):
-    shown = ["map", "hit@1", "hit@10", "mrr", "ndcg@10", "recall@10", "recall@100"]
-    st.dataframe(settings.select("setting", "cells", "expected", *shown).rename({m: label(m) for m in shown}))
-    st.dataframe(pairs.rename({m: label(m) for m in pairs.columns[3:]}), height=300)
+with st.expander("Means and table, with intervals"):
+    pieces.tables(one, summary, metric)

@@ -4,7 +4,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import data, run_panel, training_form
-from engine import figures, runs
+from engine import runs
 
 st.title("Train ratios")
 st.markdown(
@@ -20,11 +20,8 @@ if choice is not None:
         runs.start(choice.command, data.store(), choice.title)
 
 run_panel.draw(("sweep", "train"))
+run_panel.draw_losses(("sweep", "train"))
 
-watched = data.latest_losses(("sweep", "train"))
-if watched:
-    st.subheader("Loss of the latest run")
-    st.plotly_chart(figures.loss_curves(pl.DataFrame(watched)), key="losses", config={"displayModeBar": False})
 compositions = data.compositions()
 if compositions:
     with st.expander("What the batches were made of"):

@@ -5,6 +5,8 @@ A module for each kind of thing; what most pages need is named here.
 
 from dashboard.data.evaluations import (
     Listed,
+    can_read,
+    can_search,
     collection,
     collection_of,
     encoder,
@@ -36,6 +38,8 @@ from dashboard.data.sweeps import (
 
 __all__ = [
     "Listed",
+    "can_read",
+    "can_search",
     "checkpoints",
     "collection",
     "collection_of",

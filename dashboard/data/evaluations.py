@@ -39,7 +39,7 @@ def evaluations() -> list[Listed]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _evaluations(_folder: str, _changed: int) -> list[Listed]:
+def _evaluations(folder: str, changed: int) -> list[Listed]:
     found = list(engine.evaluations(store()))
     names = [(e.about["collection"]["name"], e.about["encoder"]["name"]) for e in found]
     return [
@@ -105,8 +105,18 @@ def collection(name: str, every: int, skip_invalid: bool) -> engine.Collection:
     return engine.open_collection(name, store(), every=every, skip_invalid=skip_invalid)
 
 
+def can_read(listed: Listed) -> bool:
+    """Whether an evaluation's texts can be read here; those of an imported one may be elsewhere."""
+    return "opened_as" in listed.about
+
+
+def can_search(listed: Listed) -> bool:
+    """Whether an evaluation's encoder can be asked; that of an imported one cannot."""
+    return "encoder" in listed.about.get("opened_as", {})
+
+
 def collection_of(listed: Listed) -> engine.Collection:
-    """The collection of an evaluation."""
+    """The collection of an evaluation whose texts can be read."""
     opened = listed.about["opened_as"]
     return collection(opened["collection"], opened["every"], opened["skip_invalid"])
 

@@ -16,7 +16,7 @@ from engine.recipe import DEFAULTS
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _families(_folder: str, _changed: int) -> dict[str, ratios.Family]:
+def _families(folder: str, changed: int) -> dict[str, ratios.Family]:
     return {family.key: family for family in ratios.families(list(engine.evaluations(store())))}
 
 
@@ -65,7 +65,10 @@ def sweep_command(family: ratios.Family, alphas: list[float], seeds: list[int]) 
     """The engine's command that adds ratios to a sweep."""
     recipe, opened = family.recipe, family.evaluations[0][1].about["opened_as"]
     defaults, settings = asdict(DEFAULTS[recipe.method]), asdict(recipe.settings)
-    command = ["sweep", "--encoder", opened["base"], "--train", opened["training"], "--eval", opened["collection"]]
+    base, training = opened.get("base", recipe.encoder_name), opened.get("training", recipe.collection_name)
+    # With fewer collections to keep apart, other questions would be left out of training: another sweep.
+    evaluations = opened.get("evaluations", [opened["collection"]])
+    command = ["sweep", "--encoder", base, "--train", training, "--eval", ",".join(evaluations)]
     command += ["--every", str(opened["every"]), "--method", recipe.method]
     command += ["--alphas", ",".join(f"{alpha:g}" for alpha in alphas), "--seeds", ",".join(map(str, seeds))]
     for name, value in settings.items():
@@ -74,11 +77,18 @@ def sweep_command(family: ratios.Family, alphas: list[float], seeds: list[int]) 
     return command
 
 
-def start_demo() -> runs.Run:
-    """Train the demo's ratios in the background: alpha 0, 0.5 and 1 first, then those between, then more seeds."""
+def start_demo(*, again: bool = False) -> runs.Run:
+    """Train the demo's ratios in the background: alpha 0, 0.5 and 1 first, then those between, then more seeds.
+
+    Args:
+        again: Start it even if it has failed or was stopped; otherwise such a run is returned as it is.
+    """
     command = ["sweep", "--train", "demo-train", "--eval", "demo", "--alphas", "0,0.5,1,0.25,0.75", "--seeds", "0,1,2"]
-    command += [f"--{name.replace('_', '-')}={value}" for name, value in DEMO_SETTINGS.items()]
-    return runs.start([*command, "--merge"], store(), "train the demo's ratios")
+    command += [*(f"--{name.replace('_', '-')}={value}" for name, value in DEMO_SETTINGS.items()), "--merge"]
+    earlier = [run for run in runs.all_runs(store()) if run.arguments == tuple(command)]
+    if earlier and earlier[0].state in ("failed", "stopped") and not again:
+        return earlier[0]
+    return runs.start(command, store(), "train the demo's ratios")
 
 
 def checkpoints() -> dict[str, str]:

@@ -1,21 +1,41 @@
 """A frame in, a plotly figure out, nothing else: the same figures on the pages and in reports."""
 
 from engine.figures.bias import parallel_ranks, pool_rank_boxes, pool_rank_heatmap, rank_distance_dots, share_bars
-from engine.figures.pairs import difference_heatmap, language_order, matrix, pair_heatmap, query_counts
+from engine.figures.bias_grids import advantage_heatmap, agreement_heatmap, target_heatmap
+from engine.figures.bias_suite import document_places, measure_curve, measure_forest, outcome_bars
+from engine.figures.pairs import difference_heatmap, language_order, matrix, p_value, pair_heatmap, query_counts
+from engine.figures.published import language_dumbbells, language_heatmap, model_plane, published_heatmap
 from engine.figures.ratios import loss_curves, ratio_curve, trade_off
+from engine.figures.style import name_of
+from engine.figures.vectors import distance_heatmap, language_map
 
 __all__ = [
+    "advantage_heatmap",
+    "agreement_heatmap",
     "difference_heatmap",
+    "distance_heatmap",
+    "document_places",
+    "language_dumbbells",
+    "language_heatmap",
+    "language_map",
     "language_order",
     "loss_curves",
     "matrix",
+    "measure_curve",
+    "measure_forest",
+    "model_plane",
+    "name_of",
+    "outcome_bars",
+    "p_value",
     "pair_heatmap",
     "parallel_ranks",
     "pool_rank_boxes",
     "pool_rank_heatmap",
+    "published_heatmap",
     "query_counts",
     "rank_distance_dots",
     "ratio_curve",
     "share_bars",
+    "target_heatmap",
     "trade_off",
 ]

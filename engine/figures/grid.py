@@ -108,15 +108,20 @@ def _mean(values: np.ndarray) -> float:
 
 
 def add_clicks(figure: go.Figure, codes: Sequence[str]) -> None:
-    """Invisible squares over the cells: a heatmap itself reports no clicks."""
-    size = len(codes)
+    """Invisible squares over the cells, which take over their hover: a heatmap itself reports no clicks.
+
+    A trace that skips the hover reports no clicks either, and of two traces only the one in front tells its text.
+    """
+    size, heat = len(codes), figure.data[0]
+    heat.hoverinfo = "skip"
     figure.add_scatter(
         x=[j for _ in range(size) for j in range(size)],
         y=[i for i in range(size) for _ in range(size)],
         customdata=[[q, d] for q in codes for d in codes],
         mode="markers",
         marker={"symbol": "square", "size": 30, "opacity": 0},
-        hoverinfo="skip",
+        hovertext=[text for row in heat.hovertext for text in row],
+        hoverinfo="text",
         showlegend=False,
         name=CLICKABLE,
     )

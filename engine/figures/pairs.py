@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,9 +11,12 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from engine.figures.grid import add_clicks, add_means, cells, frame_diagonal, grid_figure
-from engine.figures.style import ACCENT, DIVERGING, SEQUENTIAL, name_of, number, outline, signed, whole
+from engine.figures.style import ACCENT, DIVERGING, PALE_TEXT, SEQUENTIAL, name_of, number, outline, signed, whole
 from engine.languages import language
 from engine.metrics import label
+
+CORRECTIONS = {"p_holm": "(Holm)", "p_bh": "(Benjamini-Hochberg)", "p": "(not corrected)"}
+LEVEL = 0.05  # of the tests
 
 
 def language_order(pairs: pl.DataFrame, metric: str, by: str) -> list[str]:
@@ -53,29 +56,40 @@ def pair_heatmap(
     codes: Sequence[str],
     *,
     limits: tuple[float, float] = (0.0, 1.0),
+    intervals: pl.DataFrame | None = None,
     marked: tuple[str, str] | None = None,
     compact: bool = False,
 ) -> go.Figure:
     """Scores of every language pair: query language down, document language across, mono pairs framed, means beside.
+
+    With `intervals`, the hover tells each cell's, and a cell that is too uncertain to be read stands in brackets.
 
     Args:
         pairs: Frame of `metrics.by_pair`.
         metric: Which of its metrics.
         codes: Languages in order.
         limits: Ends of the colour scale; give compared heatmaps the same.
+        intervals: `query_lang`, `doc_lang`, `low`, `high` and `uncertain`, of `significance.mark_uncertain`.
         marked: A pair to mark.
         compact: For half a page: codes in place of names, smaller cells, no colour bar.
     """
     grid, counts = matrix(pairs, metric, codes), matrix(pairs, "queries", codes)
+    known = {} if intervals is None else _by_pair(intervals)
+    texts = [[text.lstrip("0") if compact else text for text in row] for row in cells(grid, "{:.2f}")]
+    hover = [
+        [_pair_hover(q, d, grid[i, j], counts[i, j], metric) for j, d in enumerate(codes)] for i, q in enumerate(codes)
+    ]
+    for i, j, cell in _cells_of(known, codes):
+        hover[i][j] += f"<br>95 % interval {_from_to(cell, '{:.3f}')}"
+        if cell["uncertain"] and texts[i][j]:
+            texts[i][j] = f"({texts[i][j]})"
+            hover[i][j] += ": too wide to be read closely"
     figure = grid_figure(
         grid,
         codes,
         codes,
-        texts=[[text.lstrip("0") if compact else text for text in row] for row in cells(grid, "{:.2f}")],
-        hover=[
-            [_pair_hover(q, d, grid[i, j], counts[i, j], metric) for j, d in enumerate(codes)]
-            for i, q in enumerate(codes)
-        ],
+        texts=texts,
+        hover=hover,
         scale={"colorscale": SEQUENTIAL, "zmin": limits[0], "zmax": limits[1]},
         title=label(metric),
         compact=compact,
@@ -95,9 +109,13 @@ def difference_heatmap(
     codes: Sequence[str],
     *,
     limit: float | None = None,
+    tests: pl.DataFrame | None = None,
+    p: str = "p_holm",
     compact: bool = False,
 ) -> go.Figure:
     """Scores minus reference scores of every language pair, in points (hundredths), centred on 0.
+
+    With `tests`, the differences that survive are bold and the others pale, and the hover tells interval and p.
 
     Args:
         pairs: Frame of `metrics.by_pair`.
@@ -105,6 +123,8 @@ def difference_heatmap(
         metric: Which of their metrics.
         codes: Languages in order.
         limit: End of the colour scale in points, both ways; by default the largest difference.
+        tests: `query_lang`, `doc_lang`, `low`, `high` and p values of the pairs, of `significance.compare`.
+        p: Which p values decide: "p", or corrected, "p_holm" or "p_bh".
         compact: For half a page: codes in place of names, smaller cells, no colour bar.
     """
     grid = 100 * (matrix(pairs, metric, codes) - matrix(reference, metric, codes))
@@ -112,16 +132,25 @@ def difference_heatmap(
     limit = limit or max(1.0, float(np.nanmax(np.abs(grid))) if np.isfinite(grid).any() else 1.0)
     hover = [
         [
-            f"{name_of(q)} → {name_of(d)}<br>{label(metric)} {signed(grid[i, j])} points, {whole(counts[i, j])} queries"
+            f"{name_of(q)} → {name_of(d)}<br>{label(metric)} {signed(grid[i, j])} points{_queries(counts[i, j])}"
             for j, d in enumerate(codes)
         ]
         for i, q in enumerate(codes)
     ]
+    texts = cells(grid, "{:+.1f}")
+    for i, j, cell in _cells_of({} if tests is None else _by_pair(tests), codes):
+        if texts[i][j] and cell[p] is not None:
+            survives = cell[p] < LEVEL
+            texts[i][j] = (
+                f"<b>{texts[i][j]}</b>" if survives else f'<span style="color:{PALE_TEXT}">{texts[i][j]}</span>'
+            )
+            points = {end: 100 * cell[end] for end in ("low", "high")}
+            hover[i][j] += f"<br>95 % interval {_from_to(points, '{:+.1f}')}, {p_value(cell[p])} {CORRECTIONS[p]}"
     figure = grid_figure(
         grid,
         codes,
         codes,
-        texts=cells(grid, "{:+.1f}"),
+        texts=texts,
         hover=hover,
         scale={"colorscale": DIVERGING, "zmin": -limit, "zmax": limit},
         title="points",
@@ -143,7 +172,36 @@ def query_counts(pairs: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
     return grid_figure(grid, codes, codes, texts=cells(grid, "{:.0f}"), hover=hover, scale=scale, title="queries")
 
 
+def p_value(p: float) -> str:
+    """A p value as text, such as "p = .013" or "p < .001"."""
+    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
+
+
+def _by_pair(frame: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    return {(row["query_lang"], row["doc_lang"]): row for row in frame.iter_rows(named=True)}
+
+
+def _cells_of(
+    known: dict[tuple[str, str], dict[str, float]], codes: Sequence[str]
+) -> Iterator[tuple[int, int, dict[str, float]]]:
+    """Row and column of each pair of which something more is known."""
+    for i, query_lang in enumerate(codes):
+        for j, doc_lang in enumerate(codes):
+            cell = known.get((query_lang, doc_lang))
+            if cell is not None and cell["low"] is not None:
+                yield i, j, cell
+
+
+def _from_to(ends: dict[str, float], pattern: str) -> str:
+    return f"{number(ends['low'], pattern)} to {number(ends['high'], pattern)}"
+
+
 def _pair_hover(query_lang: str, doc_lang: str, value: float, count: float, metric: str) -> str:
     kind = "same language" if query_lang == doc_lang else "cross-lingual"
-    score = f"{label(metric)} {number(value, '{:.3f}')}, {whole(count)} queries"
+    score = f"{label(metric)} {number(value, '{:.3f}')}{_queries(count)}"
     return f"{name_of(query_lang)} → {name_of(doc_lang)} ({kind})<br>{score}"
+
+
+def _queries(count: float) -> str:
+    """How many queries stand behind a cell, for its hover; empty where nobody told."""
+    return f", {whole(count)} queries" if np.isfinite(count) else ""

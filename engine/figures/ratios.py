@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import plotly.graph_objects as go
 import polars as pl
+from plotly.colors import sample_colorscale
 
+from engine.figures.labels import label_places
 from engine.figures.style import ACCENT, GREY, INK, finish
 from engine.ratios import curve, pareto
 
@@ -21,10 +24,15 @@ def ratio_curve(
     base: float | None = None,
     alpha: float | None = None,
     references: Sequence[tuple[float, float, str]] = (),
+    selection: pl.DataFrame | None = None,
 ) -> go.Figure:
     """One figure against alpha: every seed a dot, the mean a line; merged checkpoints as open diamonds.
 
-    The value axis spans what was trained. An untrained encoder outside of it is named at the edge.
+    The value axis spans the ratios. What has none, the untrained encoder and the baselines, is a line, or named at the
+    edge that it lies behind. With `selection`, a
+    thin line marks the best ratio, and bars the interval of every other's difference from it, set off from that line:
+    a ratio whose bar crosses it cannot be told from the best. (Intervals of the values themselves would be far wider,
+    since all ratios answer the same easy and hard questions.)
 
     Args:
         points: Frame of `ratios.points`.
@@ -32,24 +40,19 @@ def ratio_curve(
         name: What to call it.
         base: The untrained encoder's value.
         alpha: The chosen ratio, drawn as a band.
-        references: Published points to draw beside ours: (alpha, value, name).
+        references: Published points to draw beside ours: (alpha, value, name); the name begins with the model's.
+        selection: Frame of `significance.select` over the ratios.
     """
     figure = go.Figure()
     colour = SETTING_COLOURS.get(column, SETTING_COLOURS.get(column.partition("_")[0], GREY))
+    bars = [] if selection is None else _add_bars(figure, selection, colour)
     _add_curve(figure, points, column, name, colour)
-    for at, value, reference in references:
-        figure.add_scatter(
-            x=[at],
-            y=[value],
-            mode="markers",
-            marker={"symbol": "x-thin-open", "size": 10, "color": GREY, "line": {"width": 2}},
-            hovertemplate=f"{reference}: %{{y:.3f}} at alpha %{{x:.2f}}<extra></extra>",
-        )
+    _add_references(figure, references)
     if alpha is not None:
         figure.add_vline(x=alpha, line={"color": GREY, "width": 6}, opacity=0.35)
-    low, high = _span([*points[column].drop_nulls(), *(value for _, value, _ in references)])
-    if base is not None:
-        _add_base(figure, base, low, high, ".0f" if column == "rank_distance" else ".3f")
+    on_the_scale = points.filter(pl.col("alpha").is_not_null())[column].drop_nulls()
+    low, high = _span([*on_the_scale, *(value for _, value, _ in references), *bars])
+    _add_levels(figure, _levels(points, column, base), low, high, ".0f" if column == "rank_distance" else ".3f")
     figure.update_xaxes(title="alpha", range=[-0.05, 1.05], tickvals=[0, 0.5, 1])
     figure.update_yaxes(range=[low, high], nticks=5)
     return finish(figure, height=270, legend=False)
@@ -83,7 +86,7 @@ def trade_off(points: pl.DataFrame, x: str, y: str, names: tuple[str, str], *, a
             mode="markers+text",
             name="mixed batches" if strategy == "hybrid" else "merged checkpoints",
             text=[f"{value:g}" for value in part["alpha"]] if strategy == "hybrid" else None,
-            textposition="top center",
+            textposition=label_places(part[x], part[y], means.select(x, y).to_numpy()),
             cliponaxis=False,
             marker={
                 "size": 15,
@@ -103,23 +106,36 @@ def trade_off(points: pl.DataFrame, x: str, y: str, names: tuple[str, str], *, a
     figure.add_scatter(
         x=front[x], y=front[y], mode="lines", name="Pareto front", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"
     )
-    figure.update_xaxes(title=names[0])
-    figure.update_yaxes(title=names[1])
+    figure.update_xaxes(title=names[0], range=_span(means[x].drop_nulls().to_list()))
+    figure.update_yaxes(title=names[1], range=_span(means[y].drop_nulls().to_list()))
     return finish(figure, height=400, legend=True)
 
 
 def loss_curves(losses: pl.DataFrame) -> go.Figure:
-    """Training loss against steps, a line per checkpoint.
+    """Training loss against steps, a line per checkpoint; the seeds of a ratio share its colour and its legend.
 
     Args:
-        losses: `what`, `step`, `loss`.
+        losses: `what` (a recipe's label), `step`, `loss`.
     """
-    figure = go.Figure()
-    for what in losses["what"].unique(maintain_order=True):
-        part = losses.filter(pl.col("what") == what)
-        figure.add_scatter(x=part["step"], y=part["loss"], mode="lines", name=what.partition(", alpha ")[2] or what)
+    figure, labels = go.Figure(), losses["what"].unique(maintain_order=True).to_list()
+    ratios = sorted({label.partition(", seed ")[0] for label in labels})
+    colours = sample_colorscale("Viridis", [0.25 + 0.6 * i / max(1, len(ratios) - 1) for i in range(len(ratios))])
+    for label in sorted(labels):
+        ratio, _, seed = label.partition(", seed ")
+        part = losses.filter(pl.col("what") == label)
+        figure.add_scatter(
+            x=part["step"],
+            y=part["loss"],
+            mode="lines",
+            line={"color": colours[ratios.index(ratio)], "width": 1.5},
+            name=ratio.rpartition(", ")[2],
+            legendgroup=ratio,
+            showlegend=not any(trace.legendgroup == ratio for trace in figure.data),
+            hovertemplate=f"{ratio.rpartition(', ')[2]}, seed {seed}: %{{y:.3f}} at step %{{x}}<extra></extra>",
+        )
     figure.update_xaxes(title="step")
-    figure.update_yaxes(title="loss", type="log")
+    ticks = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]
+    figure.update_yaxes(title="loss", type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return finish(figure, height=300, legend=True)
 
 
@@ -157,25 +173,90 @@ def _add_curve(figure: go.Figure, points: pl.DataFrame, column: str, name: str, 
         )
 
 
-def _add_base(figure: go.Figure, base: float, low: float, high: float, pattern: str) -> None:
-    """Draw the untrained encoder as a line, or name it at the edge that it lies behind."""
-    text = f"untrained {base:{pattern}}"
-    if low <= base <= high:
-        figure.add_hline(
-            y=base, line={"dash": "dot", "color": GREY}, annotation={"text": text, "font": {"color": GREY}}
-        )
-        return
-    above = base > high
-    figure.add_annotation(
-        x=0.5,
-        y=1 if above else 0,
-        xref="paper",
-        yref="paper",
-        yanchor="top" if above else "bottom",
-        text=f"{text} {'↑' if above else '↓'}",
-        font={"color": GREY},
-        showarrow=False,
+def _add_bars(figure: go.Figure, selection: pl.DataFrame, colour: str) -> list[float]:
+    """Draw the differences from the best ratio as bars from the best's line; returns where they end."""
+    others = selection.drop_nulls("difference_low")
+    if others.is_empty():
+        return []
+    best = (others["value"] - others["difference"])[0]
+    figure.add_hline(y=best, line={"color": colour, "width": 1, "dash": "dash"}, opacity=0.6)
+    low, high = best + others["difference_low"], best + others["difference_high"]
+    figure.add_scatter(
+        x=others["system"],
+        y=others["value"],
+        error_y={
+            "type": "data",
+            "symmetric": False,
+            "array": high - others["value"],
+            "arrayminus": others["value"] - low,
+            "color": colour,
+            "thickness": 1.5,
+            "width": 4,
+        },
+        mode="markers",
+        marker={"size": 1, "color": colour},
+        opacity=0.7,
+        hoverinfo="skip",
+        showlegend=False,
     )
+    return [*low, *high]
+
+
+def _add_references(figure: go.Figure, references: Sequence[tuple[float, float, str]]) -> None:
+    """Draw published points in grey, those of a model joined by a dotted line that bears its name."""
+    models: dict[str, list[tuple[float, float, str]]] = {}
+    for point in sorted(references):
+        models.setdefault(point[2].partition(" ")[0], []).append(point)
+    for model, points in models.items():
+        figure.add_scatter(
+            x=[at for at, _, _ in points],
+            y=[value for _, value, _ in points],
+            mode="lines+markers+text",
+            text=["" if i else model for i in range(len(points))],
+            textposition="top right",
+            textfont={"color": GREY, "size": 11},
+            marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": GREY}},
+            line={"color": GREY, "width": 1, "dash": "dot"},
+            customdata=[name for _, _, name in points],
+            hovertemplate="%{customdata}: %{y:.4g} at alpha %{x:g}<extra></extra>",
+            showlegend=False,
+            cliponaxis=False,
+        )
+
+
+def _levels(points: pl.DataFrame, column: str, base: float | None) -> dict[str, float]:
+    """What has no ratio: the untrained encoder, and the means of the baselines."""
+    baselines = points.filter(pl.col("alpha").is_null() & pl.col(column).is_not_null())
+    means = baselines.group_by("strategy").agg(pl.col(column).mean()).sort("strategy").iter_rows()
+    return ({} if base is None else {"untrained": base}) | dict(means)
+
+
+def _add_levels(figure: go.Figure, levels: dict[str, float], low: float, high: float, pattern: str) -> None:
+    """Draw what has no ratio as lines, or name it at the edge that it lies behind."""
+    above, below = [], []
+    places = cycle(["top left", "bottom right", "top right", "bottom left"])  # lines may lie close together
+    for name, value in sorted(levels.items(), key=lambda level: -level[1]):
+        text = f"{name} {value:{pattern}}"
+        if low <= value <= high:
+            annotation = {"text": text, "font": {"color": GREY, "size": 11}}
+            line = {"dash": "dot", "color": GREY, "width": 1}
+            figure.add_hline(y=value, line=line, annotation=annotation, annotation_position=next(places))
+        elif value > high:
+            above.append(f"{text} ↑")
+        else:
+            below.append(f"{text} ↓")
+    for y, anchor, texts in ((1, "top", above), (0, "bottom", below)):
+        if texts:
+            figure.add_annotation(
+                x=0.5,
+                y=y,
+                xref="paper",
+                yref="paper",
+                yanchor=anchor,
+                text="<br>".join(texts),
+                font={"color": GREY, "size": 11},
+                showarrow=False,
+            )
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from engine.languages import language
 SEQUENTIAL = ["#f7fbff", "#d6e6f4", "#abcfe6", "#73b2d8", "#4a94c8"]
 DIVERGING = ["#d8735f", "#f0b9a8", "#f7f7f7", "#a9cde4", "#5a9fd0"]
 CELL_TEXT = "#10202f"  # reads on every colour of both scales
+PALE_TEXT = "#64727f"  # of what is shown but not told apart
 ACCENT = "#d1495b"
 INK = "#1f6fb2"
 GREY = "#8a8f98"
@@ -40,10 +41,11 @@ def name_of(code: str) -> str:
 
 
 def number(value: float, pattern: str) -> str:
-    """A number as text, with a true minus sign; empty if there is none."""
+    """A number as text, with a true minus sign, and none before a zero; empty if there is no number."""
     if not np.isfinite(value):
         return ""
-    return pattern.format(value).replace("-", "\u2212")
+    text = pattern.format(value)
+    return (text if text.strip("+-0.,") else text.lstrip("+-")).replace("-", "\u2212")
 
 
 def signed(value: float) -> str:

@@ -21,12 +21,13 @@ from engine.significance.comparison import (
     randomisation_test,
     smallest_detectable,
 )
-from engine.significance.intervals import Method, intervals, mark_uncertain, wilson
+from engine.significance.intervals import TOO_WIDE, Method, intervals, mark_uncertain, wilson
 from engine.significance.resampled import Resampled, difference, standard_error, utility
 from engine.significance.selection import select
 from engine.significance.sums import QuestionSums, question_sums
 
 __all__ = [
+    "TOO_WIDE",
     "Method",
     "QuestionSums",
     "Resampled",

@@ -1,0 +1,146 @@
+"""Sentences about results, made from the numbers and their uncertainty.
+
+They never claim a difference that the test does not support: what is not told apart is said to be so. Pure functions of
+the frames of `significance`; the text is Markdown, and the same on the pages and in reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+LEVEL = 0.05  # of the tests
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference of two systems in one figure.
+
+    Attributes:
+        value: One minus the other.
+        low, high: Its 95 % interval.
+        p: Of the paired test.
+        reference: The other's figure, which the difference is a share of.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    p: float | None
+    reference: float
+
+    @property
+    def told(self) -> bool:
+        """Whether the test and the interval both support a difference."""
+        return told_apart(self.p, self.low, self.high)
+
+
+def told_apart(p: float | None, low: float | None, high: float | None) -> bool:
+    """Whether a difference is told from none: its test and its interval must agree, and be known."""
+    if p is None or low is None or high is None:
+        return False
+    return p < LEVEL and not low <= 0 <= high
+
+
+def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
+    """Which ratio has the highest multi mAP, and which could as well be the best.
+
+    Args:
+        collection: What to call the collection.
+        choice: Frame of `significance.select` over the ratios, of mAP in multi.
+        seeds: How many seeds stand behind a ratio.
+    """
+    best = choice.filter(pl.col("difference").is_null()).row(0, named=True)
+    text = (
+        f"On **{collection}**, **alpha = {best['system']:g}** scores highest in the pool of all languages: multi mAP "
+        f"**{best['value']:.3f}**{_interval(best['low'], best['high'], '.3f')}."
+    )
+    others = choice.filter(pl.col("difference").is_not_null())
+    if others.is_empty():
+        return text + " It is the only ratio trained."
+    near = others.filter(pl.col("candidate"))["system"].to_list()
+    if not near:
+        text += f" Every other ratio trained is worse ({100 * best['probability']:.0f} % of the draws agree)."
+    elif len(near) == others.height:
+        text += " No other ratio trained can be told from it."
+    else:
+        text += f" Alpha {in_words(near)} cannot be told from it, the others are worse."
+    if seeds == 1:
+        text += " One seed each: how much training varies is not known, so this holds for these checkpoints only."
+    return text
+
+
+def cost_of_end(alpha: float, best: float, score: Difference, distance: Difference) -> str:
+    """What an end of the scale costs against the best ratio: points of multi mAP, and rank distance.
+
+    Args:
+        alpha: The end, 0 or 1.
+        best: The best ratio.
+        score: Multi mAP at the end minus at the best.
+        distance: Rank distance likewise.
+    """
+    parts = []
+    if score.told:
+        verb = "costs" if score.value < 0 else "gains"
+        ends = sorted(100 * abs(end) for end in (score.low, score.high))
+        parts.append(f"{verb} **{abs(100 * score.value):.1f} points**{_interval(*ends, '.1f')}")
+    if distance.told:
+        more = 100 * distance.value / distance.reference
+        parts.append(f"has **{abs(more):.0f} % {'more' if more > 0 else 'less'} rank distance**")
+    if not parts:
+        return f"Alpha = {alpha:g} differs from {best:g} neither in multi mAP nor in rank distance by more than chance."
+    text = f"Alpha = {alpha:g} {' and '.join(parts)} against {best:g}."
+    if not score.told:
+        text += " Their multi mAP cannot be told apart."
+    elif not distance.told:
+        text += " Their rank distance cannot be told apart."
+    return text
+
+
+def gain_of_training(base: float, difference: Difference) -> str:
+    """What training brought against the untrained encoder, in multi mAP.
+
+    Args:
+        base: The untrained encoder's multi mAP.
+        difference: The best ratio minus the untrained encoder.
+    """
+    text = f"The untrained encoder has {base:.3f}"
+    if not difference.told:
+        return text + ", which cannot be told from it."
+    ends = sorted(100 * abs(end) for end in (difference.low, difference.high))
+    points = f"{abs(100 * difference.value):.1f} points{_interval(*ends, '.1f')}"
+    return f"{text}, {points} {'less' if difference.value > 0 else 'more'}."
+
+
+def recommendation(choice: pl.DataFrame) -> str:
+    """Which ratio the weights lead to, and how clear that is.
+
+    Args:
+        choice: Frame of `significance.select` over the ratios, of a utility in points.
+    """
+    best = choice.filter(pl.col("difference").is_null()).row(0, named=True)
+    text = f"**alpha = {best['system']:g}** comes out best"
+    others = choice.filter(pl.col("difference").is_not_null())
+    if others.is_empty():
+        return text + ", the only ratio trained: there is nothing to compare it with."
+    probability = f"in {100 * best['probability']:.0f} % of the draws"
+    near = others.filter(pl.col("candidate"))["system"].to_list()
+    if not near:
+        return f"{text}, {probability}: **clear**, no other ratio can be as good."
+    least = max(row["detectable"] for row in others.filter(pl.col("candidate")).iter_rows(named=True))
+    return (
+        f"{text}, {probability}: **not clear**. Alpha {in_words(near)} could be as good; a difference of "
+        f"{least:.2f} points would have been found."
+    )
+
+
+def in_words(alphas: Sequence[float]) -> str:
+    """Ratios as a list in words, such as "0, 0.25 and 0.5"."""
+    names = [f"{alpha:g}" for alpha in alphas]
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _interval(low: float | None, high: float | None, pattern: str) -> str:
+    return "" if low is None or high is None else f" (95 % interval {low:{pattern}} to {high:{pattern}})"

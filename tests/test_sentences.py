@@ -1,0 +1,143 @@
+"""Sentences about results say no more than the numbers do."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.sentences import Difference, best_ratio, cost_of_end, gain_of_training, in_words, recommendation
+
+finite = st.floats(-0.5, 0.5, allow_nan=False)
+
+
+def choice(candidates: dict[float, bool], best: float, *, seeds_low: float | None = 0.4) -> pl.DataFrame:
+    """A frame as `significance.select` gives it."""
+    rows = [
+        {
+            "system": alpha,
+            "value": 0.5 - 0.01 * (alpha != best),
+            "low": seeds_low,
+            "high": None if seeds_low is None else 0.6,
+            "probability": 0.7 if alpha == best else 0.3 / max(1, len(candidates) - 1),
+            "candidate": candidate,
+            "difference": None if alpha == best else -0.01,
+            "detectable": None if alpha == best else 0.02,
+        }
+        for alpha, candidate in candidates.items()
+    ]
+    return pl.DataFrame(rows, schema_overrides={"difference": pl.Float64, "detectable": pl.Float64, "low": pl.Float64})
+
+
+def told(value: float = -0.018, reference: float = 0.5) -> Difference:
+    spread = abs(value) / 2
+    return Difference(value, value - spread, value + spread, 0.001, reference)
+
+
+def not_told(value: float = -0.018, reference: float = 0.5) -> Difference:
+    return Difference(value, value - 1, value + 1, 0.4, reference)
+
+
+def test_the_best_ratio_is_named_with_its_value_and_interval() -> None:
+    text = best_ratio("xquad-r", choice({0.0: False, 0.5: True, 1.0: False}, 0.5), 3)
+    assert "**xquad-r**" in text
+    assert "**alpha = 0.5** scores highest" in text
+    assert "0.500" in text
+    assert "0.400 to 0.600" in text
+    assert "Every other ratio trained is worse" in text
+
+
+@given(st.lists(st.booleans(), min_size=4, max_size=4), st.integers(0, 4))
+def test_a_ratio_that_may_be_the_best_is_never_called_worse(candidates: list[bool], place: int) -> None:
+    alphas = [0.0, 0.25, 0.5, 0.75, 1.0]
+    best = alphas[place]
+    others = [alpha for alpha in alphas if alpha != best]
+    near = [alpha for alpha, candidate in zip(others, candidates, strict=True) if candidate]
+    text = best_ratio("c", choice({best: True, **dict(zip(others, candidates, strict=True))}, best), 3)
+    if not near:
+        assert "Every other ratio trained is worse" in text
+    elif len(near) == 4:
+        assert "worse" not in text
+        assert "No other ratio trained can be told from it" in text
+    else:
+        assert f"Alpha {in_words(near)} cannot be told from it, the others are worse" in text
+
+
+def test_with_one_seed_the_sentence_is_about_these_checkpoints_only() -> None:
+    frame = choice({0.0: False, 1.0: True}, 1.0)
+    assert "these checkpoints only" in best_ratio("c", frame, 1)
+    assert "these checkpoints only" not in best_ratio("c", frame, 3)
+
+
+def test_a_single_ratio_is_compared_with_nothing() -> None:
+    assert "only ratio trained" in best_ratio("c", choice({0.5: True}, 0.5), 1)
+    assert "only ratio trained" in recommendation(choice({0.5: True}, 0.5))
+
+
+def test_an_unknown_interval_is_left_out() -> None:
+    assert "interval" not in best_ratio("c", choice({0.5: True}, 0.5, seeds_low=None), 3)
+
+
+@given(finite, finite, st.floats(0, 1), finite, finite, st.floats(0, 1))
+def test_no_cost_is_claimed_that_the_test_does_not_support(
+    value: float, reach: float, p: float, distance: float, distance_reach: float, distance_p: float
+) -> None:
+    score = Difference(value, value - abs(reach), value + abs(reach), p, 0.5)
+    far = Difference(
+        100 * distance,
+        100 * (distance - abs(distance_reach)),
+        100 * (distance + abs(distance_reach)),
+        distance_p,
+        200.0,
+    )
+    text = cost_of_end(1.0, 0.0, score, far)
+    assert ("points" in text) == score.told
+    assert ("more rank distance" in text or "less rank distance" in text) == far.told
+    if not score.told:
+        assert " costs " not in text
+        assert " gains " not in text
+
+
+def test_the_direction_of_a_cost_is_that_of_the_numbers() -> None:
+    assert "costs **1.8 points** (95 % interval 0.9 to 2.7)" in cost_of_end(1.0, 0.0, told(-0.018), told(15.0, 100.0))
+    assert "**15 % more rank distance**" in cost_of_end(1.0, 0.0, told(-0.018), told(15.0, 100.0))
+    assert "gains **1.8 points**" in cost_of_end(1.0, 0.0, told(0.018), told(-15.0, 100.0))
+    assert "**15 % less rank distance**" in cost_of_end(1.0, 0.0, told(0.018), told(-15.0, 100.0))
+
+
+def test_what_is_told_apart_in_one_figure_alone_is_said_so() -> None:
+    assert "Their rank distance cannot be told apart" in cost_of_end(1.0, 0.0, told(), not_told())
+    assert "Their multi mAP cannot be told apart" in cost_of_end(1.0, 0.0, not_told(), told(15.0, 100.0))
+    assert "by more than chance" in cost_of_end(1.0, 0.0, not_told(), not_told())
+
+
+@pytest.mark.parametrize(("difference", "expected"), [(told(0.2), "points"), (not_told(0.2), "cannot be told from it")])
+def test_training_is_said_to_help_only_where_it_does(difference: Difference, expected: str) -> None:
+    text = gain_of_training(0.3, difference)
+    assert expected in text
+    assert ("points" in text) == difference.told
+    assert "0.300" in text
+
+
+def test_a_loss_from_training_is_not_told_as_a_gain() -> None:
+    assert gain_of_training(0.3, told(-0.2)).endswith("more.")
+    assert gain_of_training(0.3, told(0.2)).endswith("less.")
+
+
+def test_a_difference_is_told_only_where_test_and_interval_agree() -> None:
+    assert told().told
+    assert not Difference(0.1, -0.01, 0.2, 0.01, 1.0).told
+    assert not Difference(0.1, 0.05, 0.2, 0.06, 1.0).told
+    assert not Difference(0.1, None, None, 0.01, 1.0).told
+    assert not Difference(0.1, 0.05, 0.2, None, 1.0).told
+
+
+def test_a_recommendation_says_how_clear_it_is() -> None:
+    clear = recommendation(choice({0.0: True, 1.0: False}, 0.0))
+    unclear = recommendation(choice({0.0: True, 0.5: True, 1.0: False}, 0.0))
+    assert "**clear**" in clear
+    assert "70 % of the draws" in clear
+    assert "**not clear**" in unclear
+    assert "Alpha 0.5 could be as good" in unclear
+    assert "0.02 points" in unclear
