@@ -2,51 +2,65 @@
 
 import streamlit as st
 
-from dashboard import data, widgets
+from dashboard import alarms, bias, bias_curves, bias_vectors, data, widgets
+from dashboard.data import bias as bias_data
 from engine import figures
+
+SECTIONS = {
+    "overview": "All measures",
+    "own": "Own language",
+    "first": "First result",
+    "documents": "Pushed down",
+    "distance": "Rank distance",
+    "probes": "Answers removed",
+    "agreement": "Agreement",
+    "vectors": "Vectors",
+    "curves": "Against alpha",
+}
 
 st.title("Does it favour some languages?")
 one = widgets.pick_evaluation()
-distance = data.summary(one.key).rank_distance
-ranks = data.ranks(one.key)
-codes = one.about["collection"]["languages"]
-k = min(10, one.about["top_k"])
-if distance.is_empty():
-    st.info(f"{one.collection} has no question with relevant passages in two languages: there is no bias to measure.")
+if data.summary(one.key).rank_distance.is_empty():
+    st.info(
+        f"{one.collection} has no question with relevant passages in two languages, or not all of them are ranked: "
+        "there is no bias to measure."
+    )
+    st.stop()
+if not one.about["top_k"]:
+    st.info("Only where the relevant passages rank was imported, not what else was retrieved: bias cannot be measured.")
     st.stop()
 
-shares = data.shares(one.key, k)
-relevant = ranks["doc_lang"].value_counts(normalize=True)
-fair = dict(zip(relevant["doc_lang"], relevant["proportion"], strict=True))
-own = shares.filter(shares["query_lang"] == shares["doc_lang"])["share"].mean()
-mean, random = distance["rank_distance"].mean(), distance["random"].mean()
-st.markdown(
-    f"For **{one.checkpoint}** on {one.collection}, the versions of one answer stand **{mean:,.0f}** ranks apart in "
-    f"the pool of all languages (equal treatment: near 0; a random ranking: {random:,.0f}), and "
-    f"**{100 * own:.0f} %** of the top {k} are in the query's own language."
+found, k = bias_data.suite(one, one.key), bias_data.depth(one)
+st.markdown(bias.answer(one, found))
+alarms.draw(one)
+
+section = st.segmented_control(
+    "What to look at",
+    list(SECTIONS),
+    format_func=SECTIONS.get,
+    default="overview",
+    required=True,
+    key="section",
+    bind="query-params",
+    label_visibility="collapsed",
 )
-
-left, right = st.columns(2, gap="large")
-with left:
-    st.subheader("Rank distance by query language")
-    st.plotly_chart(figures.rank_distance_dots(distance), key="distance", config=widgets.CHART)
-with right:
-    st.subheader(f"Own language in the top {k}")
-    st.plotly_chart(figures.share_bars(shares, fair, k), key="shares", config=widgets.CHART)
-
-st.subheader("Where the answers stand in the pool")
-query_lang = widgets.pick_language("Query language", codes, key="query")
-st.plotly_chart(figures.pool_rank_boxes(ranks, query_lang), key="boxes", config=widgets.CHART)
-
-st.subheader("Median rank in the pool, every query and document language")
-order = figures.language_order(data.summary(one.key).pairs, "map", "name")
-st.plotly_chart(figures.pool_rank_heatmap(data.pool_ranks(one.key), order), key="median_ranks", config=widgets.CHART)
-with st.expander("What is measured"):
-    st.markdown(
-        "- **Rank distance**: for one query, the pool rank of its lowest-ranked relevant passage minus that of its "
-        "highest-ranked one; the passages are translations of each other. Averaged over queries, then query languages "
-        "(arXiv 2408.10536). Lower is less biased.\n"
-        "- **Random**: what a random order of the pool would give, (N + 1)(k − 1) / (k + 1) for k of N.\n"
-        "- **Fair share**: a language's share of all relevant passages.\n"
-        "- **Pool**: the candidates of all languages together."
-    )
+codes = figures.language_order(data.summary(one.key).pairs, "map", "name")
+match section:
+    case "own":
+        bias.draw_own_language(one, found, codes, k)
+    case "first":
+        bias.draw_first(one, found, k)
+    case "documents":
+        bias.draw_documents(one, found, k)
+    case "distance":
+        bias.draw_distance(one, found, codes, k)
+    case "probes":
+        bias.draw_probes(one, found, codes, k)
+    case "agreement":
+        bias.draw_agreement(one, found, codes, k)
+    case "vectors":
+        bias_vectors.draw(one, codes, k)
+    case "curves":
+        bias_curves.draw(one, k)
+    case _:
+        bias.draw_overview(found, k)

@@ -30,7 +30,7 @@ def rank_distance_dots(rank_distance: pl.DataFrame) -> go.Figure:
             x=frame[column],
             y=names,
             mode="markers+text" if name == "mean" else "markers",
-            text=[f"{value:,.0f}" for value in frame[column]] if name == "mean" else None,
+            text=[f"  {value:,.0f}" for value in frame[column]] if name == "mean" else None,
             textposition="middle right",
             name=name,
             marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
