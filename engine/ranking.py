@@ -25,7 +25,7 @@ from engine.frames import RANKS, TOP, check_frame
 from engine.progress import Progress, silent
 from engine.structures import Collection
 
-BLOCK_QUERIES = 128  # of a thread
+BLOCK_QUERIES = 256  # of a thread
 _BLOCKS_BYTES = 2**30  # what the blocks of all threads may take
 _GROUPS = 512  # of candidates, whose maxima bound the k-th score when the first k are drawn
 _HALVINGS = 10  # of the range in which that bound is looked for
