@@ -61,7 +61,7 @@ def train_full(
         InputError: If the processes cannot share out a batch.
         TrainingError: If the loss is no longer finite.
     """
-    from sentence_transformers.losses import MultipleNegativesRankingLoss
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
     from transformers import set_seed
 
     arguments = _arguments(recipe, work, list(rows.column_names), watched=held_out is not None)
@@ -158,7 +158,7 @@ def _arguments(recipe: Recipe, work: Path, columns: list[str], *, watched: bool)
     cuda = torch.cuda.is_available()
     bf16 = cuda and torch.cuda.is_bf16_supported()
     arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(work),
+        output_dir=str(work.resolve()),  # the states name each other by it
         max_steps=settings.steps,
         per_device_train_batch_size=settings.batch_size,
         per_device_eval_batch_size=settings.batch_size,
@@ -201,6 +201,10 @@ def _trainer_class() -> type[SentenceTransformerTrainer]:
         def add_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
             if callback is not PrinterCallback:  # which prints every loss
                 super().add_callback(callback)
+
+        def _run_epoch(self, **options: object) -> None:
+            if not self.control.should_training_stop:  # else it resumes from its early end, and would go a step beyond
+                super()._run_epoch(**options)
 
         def add_model_card_callback(self, *_: object) -> None:
             """No model card: the recipe says how the checkpoint was made."""

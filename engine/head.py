@@ -7,7 +7,7 @@ a sentence-transformers Dense module between pooling and normalisation.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import TrainingError
+from engine.leaks import MARKS, plain
 from engine.progress import Observer, Progress
 from engine.recipe import Recipe
 from engine.sampler import Batch, HybridBatchSampler
@@ -22,7 +23,7 @@ from engine.store import link_or_copy
 from engine.structures import Collection
 
 LOG_EVERY = 10
-_PAPERS = {"manifest.json", "recipe.json", "training.json", "README.md", "trained_on.npy"}
+_PAPERS = {"manifest.json", "recipe.json", "training.json", "README.md", MARKS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +117,18 @@ class HardNegatives:
         collection: The training collection; what answers a question of it is never given.
         count: How many per pair; a paragraph may hold fewer.
         seed: Of the choice.
+        withheld: Texts that must not be seen in training, in `leaks.plain` form.
     """
 
-    def __init__(self, collection: Collection, count: int, seed: int) -> None:
+    def __init__(self, collection: Collection, count: int, seed: int, withheld: Set[str] = frozenset()) -> None:
         self.count, self._seed = count, seed
         corpus = collection.corpus
         self._texts = corpus.texts
-        answers = {corpus.texts[doc] for doc in collection.qrels.documents}
+        never = withheld | {plain(corpus.texts[doc]) for doc in collection.qrels.documents}
         self._paragraph = list(zip(corpus.passages, corpus.languages, strict=True))
         self._others: dict[tuple[str, str], list[int]] = {}
         for doc, paragraph in enumerate(self._paragraph) if count else ():
-            if corpus.texts[doc] not in answers:
+            if plain(corpus.texts[doc]) not in never:
                 self._others.setdefault(paragraph, []).append(doc)
 
     def by_pair(self, batch: Batch, step: int) -> np.ndarray:
@@ -170,7 +172,7 @@ def write_checkpoint(base: Path, folder: Path, weight: np.ndarray) -> None:
         weight: The head, float32 (dimension out, dimension in).
     """
     import torch
-    from sentence_transformers.models import Dense
+    from sentence_transformers.sentence_transformer.modules import Dense
 
     for file in sorted(base.rglob("*")):
         target = folder / file.relative_to(base)

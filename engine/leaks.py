@@ -25,12 +25,15 @@ class Leak:
     Attributes:
         collection: Name of the evaluation collection.
         questions: Ids of the training questions with a query text, or an answering passage, that stands there too.
+        withheld: Texts of training candidates, in `plain` form, that must not be seen in training, not even as hard
+            negatives: those that stand there too, and those that answer one of the questions.
         query_texts: Different query texts in both.
         passage_texts: Different answering passages in both.
     """
 
     collection: str
     questions: frozenset[str]
+    withheld: frozenset[str]
     query_texts: int
     passage_texts: int
 
@@ -46,15 +49,18 @@ class Leak:
 
 def find_leak(training: Collection, evaluation: Collection) -> Leak:
     """Find what a training collection shares with an evaluation collection."""
-    queries, passages = set(_plain(evaluation.queries.texts)), set(_plain(evaluation.corpus.texts))
-    own_queries, own_passages = _plain(training.queries.texts), _plain(training.corpus.texts)
+    queries, passages = set(map(plain, evaluation.queries.texts)), set(map(plain, evaluation.corpus.texts))
+    own_queries = [plain(text) for text in training.queries.texts]
+    own_passages = [plain(text) for text in training.corpus.texts]
     shared_queries = {text for text in own_queries if text in queries}
     shared_passages = {own_passages[doc] for doc in training.qrels.documents if own_passages[doc] in passages}
     ids = training.queries.questions
     questions = {ids[i] for i, text in enumerate(own_queries) if text in shared_queries}
-    judgements = zip(training.qrels.queries, training.qrels.documents, strict=True)
+    judgements = list(zip(training.qrels.queries, training.qrels.documents, strict=True))
     questions |= {ids[query] for query, doc in judgements if own_passages[doc] in shared_passages}
-    return Leak(evaluation.name, frozenset(questions), len(shared_queries), len(shared_passages))
+    withheld = {own_passages[doc] for query, doc in judgements if ids[query] in questions}
+    withheld |= passages.intersection(own_passages)
+    return Leak(evaluation.name, frozenset(questions), frozenset(withheld), len(shared_queries), len(shared_passages))
 
 
 def remove_leaks(training: Collection, evaluations: Iterable[Collection]) -> tuple[Collection, list[Leak]]:
@@ -102,10 +108,11 @@ def count_seen(marks: np.ndarray, collection: Collection) -> tuple[int, int]:
     return seen[0], seen[1]
 
 
-def _plain(texts: Sequence[str]) -> list[str]:
-    return [" ".join(text.split()) for text in texts]
+def plain(text: str) -> str:
+    """A text's form in which it is compared: runs of white space as one space, none at the ends."""
+    return " ".join(text.split())
 
 
 def _marks(texts: Sequence[str]) -> np.ndarray:
-    digests = (hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest() for text in _plain(texts))
+    digests = (hashlib.blake2b(plain(text).encode("utf-8"), digest_size=8).digest() for text in texts)
     return np.frombuffer(b"".join(digests), "<u8")

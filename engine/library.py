@@ -87,7 +87,13 @@ def _with_modules(folder: Path, store: Store) -> Path:
         return folder
     key = digest("from raw transformer", 1, raw.fingerprint)
     if store.get("encoders", key) is None:
-        with store.writing("encoders", key, {"name": folder.name, "source": str(folder)}) as made:
+        import torch
+
+        with (
+            store.writing("encoders", key, {"name": folder.name, "source": str(folder)}) as made,
+            torch.random.fork_rng(devices=[]),
+        ):
+            torch.manual_seed(0)  # what the files do not have (XLM-R's pooler, which nobody uses) is drawn
             raw.model.save_pretrained(str(made), create_model_card=False)
     return store.path("encoders", key)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -20,7 +21,7 @@ class Settings:
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
         temperature: Of InfoNCE.
-        tau: Exponent on a language's size when languages are drawn; 0 draws them uniformly.
+        tau: Exponent on a language's size when languages are drawn, 0 to 1; 0 draws them uniformly.
         hard_negatives: Further sentences of the positive's own paragraph that join as negatives, per pair.
         warmup: Share of the steps over which the learning rate rises; it then falls linearly to 0 (`full` only).
         max_length: Tokens after which a text is cut, None for the model's own limit (`full` only).
@@ -45,21 +46,30 @@ class Settings:
     save_every: int = 100
 
     def __post_init__(self) -> None:
-        """Check every number."""
-        for name in ("steps", "accumulate", "patience", "save_every"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name}: {getattr(self, name)} came, a whole number from 1 is allowed")
-        for name in ("learning_rate", "temperature"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"{name}: {getattr(self, name)} came, a number above 0 is allowed")
-        for name in ("weight_decay", "tau", "hard_negatives"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"{name}: {getattr(self, name)} came, a number from 0 is allowed")
-        if self.batch_size < 2:
-            raise InputError(f"batch_size: {self.batch_size} came; a batch needs at least 2 pairs")
-        if not (0 <= self.warmup <= 1 and 0 <= self.hold_out < 1):
-            raise InputError(f"warmup {self.warmup} must be in [0, 1] and hold_out {self.hold_out} in [0, 1)")
+        """Check every number; equal numbers are written alike, so that they give the same key."""
+        for name, least in _WHOLE_FROM.items():
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise InputError(f"{name}: {value!r} came, a whole number from {least} is allowed")
+        if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 4):
+            raise InputError(f"max_length: {self.max_length!r} came, a whole number from 4, or nothing, is allowed")
+        for name, (allowed, fits) in _NUMBERS.items():
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not fits(value):
+                raise InputError(f"{name}: {value!r} came, a number {allowed} is allowed")
+            object.__setattr__(self, name, float(value))
 
+
+_WHOLE_FROM = {"steps": 1, "batch_size": 2, "hard_negatives": 0, "accumulate": 1, "patience": 1, "save_every": 1}
+_MOST = 1e30  # torch refuses a step that float32 cannot hold
+_NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "learning_rate": ("above 0 and below 1e30", lambda value: 0 < value < _MOST),
+    "temperature": ("above 0 and below 1e30", lambda value: 0 < value < _MOST),
+    "weight_decay": ("from 0 and below 1e30", lambda value: 0 <= value < _MOST),
+    "tau": ("from 0 to 1", lambda value: 0 <= value <= 1),
+    "warmup": ("from 0 to 1", lambda value: 0 <= value <= 1),
+    "hold_out": ("from 0 to below 1", lambda value: 0 <= value < 1),
+}
 
 DEFAULTS: dict[Method, Settings] = {
     "head": Settings(),
@@ -135,4 +145,4 @@ def check_alpha(alpha: float) -> float:
     """
     if not 0 <= alpha <= 1:
         raise InputError(f"alpha: {alpha} came, a share of monolingual batches from 0 to 1 is allowed")
-    return float(alpha)
+    return abs(float(alpha))  # -0.0 is 0.0

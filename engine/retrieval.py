@@ -26,10 +26,12 @@ def retrieve(encoder: Encoder, collection: Collection, text: str, store: Store, 
         `rank`, `doc`, `doc_lang`, `score`, best first.
 
     Raises:
-        InputError: If the text is empty.
+        InputError: If the text is empty, or k is below 1.
     """
     if not text.strip():
         raise InputError("the query is empty; type a question")
+    if k < 1:
+        raise InputError(f"k: {k} came, a whole number from 1 is allowed")
     documents = embed(encoder, "document", collection.corpus.texts, store)
     docs, scores = search(encoder.encode([text.strip()], "query"), documents, min(k, len(documents)))
     return pl.DataFrame(

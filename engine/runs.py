@@ -30,9 +30,15 @@ State = Literal["running", "finished", "failed", "stopped"]
 
 LOSSES = "losses.jsonl"
 
+_STOP = "stop"  # asks a process that has not come up yet to stop
+
 _STATUS_EVERY_SECONDS = 0.3
 _LOOK_SECONDS = 2  # who looks whether a process lives holds its lock for a moment
 _STARTING_SECONDS = 60  # how long a process may take from its start to its first sign of life
+_INTERRUPTED = 130
+
+_started: dict[tuple[Path, float], subprocess.Popen[bytes]] = {}
+"""What this process has started, by folder and time: so that it sees at once if one ends before it came up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +85,12 @@ def start(arguments: Sequence[str], store: Store, title: str) -> Run:
     if _is_running(store, key):
         return read(store, key)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / _STOP).unlink(missing_ok=True)
     now = time.time()
     _write(folder / "run.json", {"title": title, "arguments": list(arguments), "started": now})
     _write(folder / "status.json", {"state": "running", "stage": "start", "updated": now, "starting": True})
     with (folder / "log.txt").open("ab") as log:
-        subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        _started[folder, now] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "engine", "--run", key, *arguments],
             cwd=Path(__file__).resolve().parents[1],
             env={**os.environ, "HYBRID_BATCH_CACHE": str(store.root.resolve())},
@@ -103,14 +110,29 @@ def read(store: Store, key: str) -> Run:
     """
     folder = _folder(store, key)
     try:
-        about, status = (json.loads((folder / name).read_text()) for name in ("run.json", "status.json"))
+        about, status = (_read_object(folder / name) for name in ("run.json", "status.json"))
         if status["state"] == "running" and not _alive(folder):
-            status = json.loads((folder / "status.json").read_text())  # it may have ended just now
-            starting = status.get("starting") and time.time() - status["updated"] < _STARTING_SECONDS
-            if status["state"] == "running" and not starting:
-                status["state"] = "stopped"
-    except (OSError, ValueError) as error:
-        raise InputError(f"run {key}: there is none, or its files cannot be read ({error})") from error
+            status = _last_status(folder, about["started"])
+        return _as_run(key, about, status)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"run {key}: there is none, or its files cannot be read ({error!r}); delete it") from error
+
+
+def _last_status(folder: Path, started: float) -> dict[str, Any]:
+    """The status of a run whose process does not hold its lock: it has ended, or has not come so far."""
+    process = _started.get((folder, started))
+    code = process.poll() if process else None
+    status = _read_object(folder / "status.json")  # after all else, for it may have ended just now
+    if status["state"] != "running":
+        return status
+    if code is None and status.get("starting") and time.time() - status["updated"] < _STARTING_SECONDS:
+        return status
+    if status.get("starting") and code is not None and code > 0 and code != _INTERRUPTED:
+        return status | {"state": "failed", "message": _log_lines(folder, 1)}
+    return status | {"state": "stopped"}
+
+
+def _as_run(key: str, about: dict[str, Any], status: dict[str, Any]) -> Run:
     return Run(
         key=key,
         title=about["title"],
@@ -140,8 +162,10 @@ def all_runs(store: Store) -> list[Run]:
 def stop(store: Store, key: str) -> None:
     """Ask a run to stop: what it has finished is kept, and starting it again goes on from there."""
     folder = _folder(store, key)
-    with contextlib.suppress(OSError, ValueError, KeyError):  # it has gone, or not come so far
-        pid = json.loads((folder / "status.json").read_text())["pid"]
+    with contextlib.suppress(OSError, ValueError, KeyError):  # it has gone
+        if _read_object(folder / "status.json").get("starting"):
+            (folder / _STOP).touch()
+        pid = _read_object(folder / "status.json")["pid"]  # again, for it may have come up meanwhile
         if _alive(folder):
             os.kill(pid, signal.SIGINT)
 
@@ -160,14 +184,21 @@ def delete(store: Store, key: str) -> None:
 def losses(store: Store, key: str) -> list[dict[str, Any]]:
     """A training run's losses so far: `what` (the checkpoint), `step`, `loss`; of a step done again, the latest."""
     file = _folder(store, key) / LOSSES
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    found = [json.loads(line) for line in lines if line.endswith("}")]
-    return list({(loss["what"], loss["step"]): loss for loss in found}.values())
+    found = {}
+    for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # the process was killed while it wrote the line
+            loss = json.loads(line)
+            found[loss["what"], loss["step"]] = {name: loss[name] for name in ("what", "step", "loss")}
+    return list(found.values())
 
 
 def log_tail(store: Store, key: str, lines: int = 40) -> str:
     """The last lines of a run's log."""
-    file = _folder(store, key) / "log.txt"
+    return _log_lines(_folder(store, key), lines)
+
+
+def _log_lines(folder: Path, lines: int) -> str:
+    file = folder / "log.txt"
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     return "\n".join(text.splitlines()[-lines:])
 
@@ -188,6 +219,8 @@ def running(store: Store, key: str) -> Iterator[Reporter]:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a starter in the background hands on that it ignores it
     reporter = Reporter(folder)
     try:
+        if (folder / _STOP).exists():
+            raise KeyboardInterrupt
         yield reporter
     except KeyboardInterrupt:
         reporter.end("stopped")
@@ -212,16 +245,18 @@ class Reporter:
     def __call__(self, stage: str, done: float, total: float) -> None:
         """Take note of a step."""
         now = time.time()
-        begun, first = self._begun.get(stage, (now, done))
-        if done <= first:  # the stage begins, or begins again with the next checkpoint
-            begun, first = self._begun[stage] = (now, done)
+        begun, first, last = self._begun.get(stage, (now, done, done))
+        if done < last:  # the stage begins again with the next checkpoint
+            begun, first = now, done
+        self._begun[stage] = begun, first, done
         rate = (done - first) / (now - begun) if now > begun else 0.0
         left = (total - done) / rate if rate > 0 else None
+        new = stage not in (WHOLE, self._status["stage"])
         if stage == WHOLE:
             self._status["overall"] = f"{done:.0f} of {total:.0f} done" + (f", {_in_words(left)} left" if left else "")
         else:
             self._status |= {"stage": stage, "fraction": done / total if total else 1.0, "seconds_left": left}
-        if now - self._written > _STATUS_EVERY_SECONDS or done >= total:
+        if new or now - self._written > _STATUS_EVERY_SECONDS or done >= total:
             self._save()
 
     def observe(self, what: str, step: int, loss: float) -> None:
@@ -264,6 +299,13 @@ def _alive(folder: Path) -> bool:
         return True
     lock.release()
     return False
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no object")
+    return found
 
 
 def _write(path: Path, value: object) -> None:

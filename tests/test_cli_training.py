@@ -1,0 +1,309 @@
+"""`train` and `sweep` on the command line: what they print, how a mistake reads, and their life in the background."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from engine import head, runs, training
+from engine.__main__ import main
+from engine.encoder import SentenceEncoder
+from engine.errors import TrainingError
+from engine.evaluation import evaluations
+from engine.recipe import DEFAULTS, Recipe, Settings
+from engine.store import Store
+from engine.sweep import Sweep, results
+from engine.training import read_training
+from tests.builders import write_xquad_r
+from tests.checkpoints import tiny_bert
+from tests.test_cli import the_error
+from tests.training_builders import made_up_collection
+
+SHORT = ("--steps", "6", "--batch-size", "4", "--learning-rate", "0.05")
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an encoder, a collection to train on, and one to evaluate on that shares a paragraph with it."""
+    root = tmp_path_factory.mktemp("cli")
+    tiny_bert(root / "bert", "ar", "de", "en", as_sentence_transformer=True)
+    write_xquad_r(root / "trained", made_up_collection(5))
+    write_xquad_r(root / "held", made_up_collection(4, first=4))
+    return root
+
+
+@pytest.fixture
+def run(root: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in the folder; gives its status, standard output and error."""
+    monkeypatch.chdir(root)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run_command(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            status = main(list(arguments))
+        except SystemExit as stop:
+            status = stop.code
+        return status, *capsys.readouterr()
+
+    return run_command
+
+
+@pytest.fixture
+def train(run: Run) -> Run:
+    return lambda *more: run("train", "--encoder", "bert", "--train", "trained", *SHORT, *more)
+
+
+@pytest.fixture
+def sweep(run: Run) -> Run:
+    base = ("sweep", "--encoder", "bert", "--train", "trained", "--eval", "held", *SHORT)
+    return lambda *more: run(*base, *more)
+
+
+def asked(root: Path, **changes: object) -> Sweep:
+    """The sweep that `sweep` asks for, where its arguments do not say otherwise."""
+    settings = replace(DEFAULTS["head"], steps=6, batch_size=4, learning_rate=0.05)
+    names = {"encoder": str(root / "bert"), "training": str(root / "trained"), "evaluations": (str(root / "held"),)}
+    return Sweep(**{**names, "alphas": (0.0, 0.25, 0.5, 0.75, 1.0), "settings": settings, **changes})
+
+
+def test_train_tells_what_it_made_and_where(train: Run, store: Store) -> None:
+    status, out, err = train("--alpha", "0.5", "--seed", "3")
+    [(key, about)] = store.entries("checkpoints")
+    told = read_training(store, key)
+    assert status == 0
+    assert f"bert, head on trained, alpha 0.5, seed 3  {told['seconds']:.1f} s" in out
+    assert f"last loss {told['losses'][-1][1]:.4f}" in out
+    assert f"checkpoint {key}: {store.path('checkpoints', key)}" in out
+    assert about["recipe"]["settings"]["steps"] == 6
+    assert "left out" not in err
+    assert train("--alpha", "0.5", "--seed", "3")[:2] == (0, out)
+
+
+def test_train_leaves_out_and_tells_what_stands_in_an_evaluation_collection(train: Run, store: Store) -> None:
+    status, _, err = train("--alpha", "0", "--eval", "held")
+    [(key, _)] = store.entries("checkpoints")
+    assert status == 0
+    assert "left out of training: 2 questions that stand in held too" in err
+    assert read_training(store, key)["questions"] == 8
+
+
+GIVEN = Settings(7, 8, 0.5, 0.25, 0.125, 0.75, 1, 0.5, 64, 2, 0.4, 5, 9)
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_every_setting_can_be_given_and_what_is_not_is_the_methods(run: Run, monkeypatch, method: str) -> None:
+    found: list[Recipe] = []
+
+    def catch(recipe: Recipe, *_: object, **__: object) -> None:
+        found.append(recipe)
+        raise TrainingError("caught")
+
+    monkeypatch.setattr(training, "train", catch)
+    base = ("train", "--encoder", "bert", "--train", "trained", "--method", method, "--alpha", "1")
+    names = [field.name for field in fields(Settings)]
+    given = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(GIVEN, name)))]
+    for more in ([], given):
+        assert the_error(run(*base, *more)) == "caught"
+    assert [recipe.settings for recipe in found] == [DEFAULTS[method], GIVEN]
+    assert all(getattr(GIVEN, name) != getattr(DEFAULTS[method], name) for name in names)
+    assert {(recipe.method, recipe.alpha) for recipe in found} == {(method, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--alpha", "1.5"], ["alpha: 1.5 came", "from 0 to 1"]),
+        (["--alpha", "half"], ["--alpha", "'half'"]),
+        ([], ["alpha is missing"]),
+        (["--strategy", "x-x", "--alpha", "0"], ["strategy x-x has none"]),
+        (["--strategy", "y-y"], ["strategy 'y-y' is unknown", "hybrid", "x-x-mono"]),
+        (["--method", "half", "--alpha", "0"], ["--method", "'half'", "head"]),
+        (["--alpha", "0", "--batch-size", "100"], ["batch size 100 came, at most 10 is allowed"]),
+        (["--alpha", "0", "--batch-size", "1"], ["batch_size: 1 came"]),
+        (["--alpha", "0", "--steps", "0"], ["steps: 0 came"]),
+        (["--alpha", "0", "--seed", "-1"], ["seed: -1 came"]),
+        (["--alpha", "0", "--temperature", "0"], ["temperature: 0.0 came"]),
+        (["--alpha", "0", "--encoder", "nothing"], ["encoder 'nothing'"]),
+        (["--alpha", "0", "--train", "nothing"], ["collection 'nothing'"]),
+        (["--alpha", "0", "--train", "mlqa-r"], ["mlqa-r", "not fetched yet", "python -m engine fetch mlqa-r"]),
+        (["--alpha", "0", "--eval", "nothing"], ["collection 'nothing'"]),
+        (["--alpha", "0", "--eval", "trained,held", "--train", "held/.."], ["no <language>.json"]),
+    ],
+    ids=lambda value: " ".join(value) if value and value[0].startswith("--") else "",
+)
+def test_a_mistake_in_train_is_one_line(train: Run, store: Store, monkeypatch, arguments, parts: list[str]) -> None:
+    monkeypatch.setattr(SentenceEncoder, "encode", lambda *_: pytest.fail("encoded before the mistake was told"))
+    line = the_error(train(*arguments))
+    for part in parts:
+        assert part in line
+    assert not list(store.root.glob("checkpoints/*"))
+
+
+def test_a_loss_that_diverges_is_one_line_and_leaves_no_checkpoint(train: Run, store: Store) -> None:
+    line = the_error(train("--alpha", "0", "--learning-rate", "1e29"))
+    assert "the loss became nan" in line
+    assert "Lower the learning rate" in line
+    assert not list(store.entries("checkpoints"))
+
+
+def table(out: str) -> list[list[str]]:
+    """The cells of the printed table, row by row."""
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+
+
+def test_sweep_prints_every_checkpoint_with_its_scores(sweep: Run, root: Path, store: Store) -> None:
+    more = ("--alphas", "0,1,0.5", "--seeds", "1,0", "--baselines", "en-en", "--merge", "--every", "2")
+    status, out, err = sweep(*more)
+    expected = results(
+        asked(root, alphas=(0.0, 0.5, 1.0), seeds=(0, 1), baselines=("en-en",), merges=True, every=2), store
+    )
+    assert status == 0
+    assert expected.height == 1 + 3 * 2 + 2 + 2
+    rows = []
+    for collection, strategy, alpha, seed, *scores, distance in expected.rows():
+        names = [collection, strategy, *("" if value is None else f"{value:g}" for value in (alpha, seed))]
+        rows.append([*names, *(f"{score:.4f}" for score in scores), f"{distance:.0f}"])
+    assert table(out) == rows
+    assert "rank distance" in out
+    assert "sweep" in err
+    status, again, _ = sweep(*more)
+    assert (status, again) == (0, out)
+    assert {one.about["opened_as"]["collection"] for one in evaluations(store)} == {str(root / "held")}
+
+
+def test_sweep_trains_five_ratios_unless_told_otherwise(sweep: Run, root: Path, store: Store) -> None:
+    sweep()
+    assert results(asked(root), store)["alpha"].to_list() == [None, 0.0, 0.25, 0.5, 0.75, 1.0]
+
+
+def test_sweep_tells_what_failed_and_finishes_the_rest(sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = head.train_head
+
+    def fail(*arguments: object) -> object:
+        if arguments[3].alpha == 0.5:
+            raise TrainingError("it [red]failed[/] so")
+        return original(*arguments)
+
+    monkeypatch.setattr(head, "train_head", fail)
+    status, out, err = sweep("--alphas", "0,0.5,1")
+    assert status == 0
+    assert "failed: bert, head on trained, alpha 0.5, seed 0: it [red]failed[/] so" in err
+    assert [row[2] for row in table(out)] == ["", "0", "1"]
+    line = the_error(sweep("--alphas", "0.5"))
+    assert line == "sweep: all 1 recipes failed; the first: it [red]failed[/] so"
+
+
+def test_sweep_that_is_stopped_says_that_it_goes_on_from_there(sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, calls = head.write_checkpoint, []
+
+    def stop(*arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(head, "write_checkpoint", stop)
+        status, out, err = sweep("--alphas", "0,0.5,1")
+    assert (status, out) == (130, "")
+    assert "the same command goes on from there" in err
+    status, out, _ = sweep("--alphas", "0,0.5,1")
+    assert status == 0
+    assert len(table(out)) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--alphas", "0,two"], ["--alphas", "'0,two'", "numbers by commas"]),
+        (["--alphas", "0,2"], ["alpha: 2.0 came"]),
+        (["--alphas", ","], ["at least one ratio or baseline"]),
+        (["--seeds", "0.5"], ["--seeds", "'0.5'"]),
+        (["--seeds", "-1"], ["seed: -1 came"]),
+        (["--eval", ","], ["one collection to evaluate on"]),
+        (["--eval", "held,nothing"], ["collection 'nothing'"]),
+        (["--every", "0"], ["every: 0 came"]),
+        (["--alphas", "0,0.5", "--merge"], ["merging needs the ratios 0 and 1"]),
+        (["--baselines", "z-z"], ["strategy 'z-z' is unknown"]),
+        (["--eval", "trained/../trained", "--train", "held", "--every", "9"], ["has no queries"]),
+    ],
+    ids=lambda value: " ".join(value) if value and value[0].startswith("--") else "",
+)
+def test_a_mistake_in_sweep_is_one_line(sweep: Run, store: Store, monkeypatch, arguments, parts: list[str]) -> None:
+    monkeypatch.setattr(SentenceEncoder, "encode", lambda *_: pytest.fail("encoded before the mistake was told"))
+    line = the_error(sweep(*arguments))
+    for part in parts:
+        assert part in line
+    assert not list(store.root.glob("checkpoints/*"))
+
+
+def prepared(store: Store, key: str) -> None:
+    """The files that a run's starter leaves for its process."""
+    folder = store.path("runs", key)
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"title": "t", "arguments": ["train"], "started": 0}')
+
+
+def test_as_a_run_it_leaves_its_losses_and_its_end(run: Run, store: Store) -> None:
+    prepared(store, "k")
+    command = ("--run", "k", "train", "--encoder", "bert", "--train", "trained", *SHORT, "--alpha", "0")
+    status, _, err = run(*command, "--steps", "25")
+    [(key, _)] = store.entries("checkpoints")
+    found = runs.read(store, "k")
+    assert (status, found.state, found.stage, found.fraction) == (0, "finished", "train", 1.0)
+    assert [[loss["step"], loss["loss"]] for loss in runs.losses(store, "k")] == read_training(store, key)["losses"]
+    assert {loss["what"] for loss in runs.losses(store, "k")} == {"bert, head on trained, alpha 0, seed 0"}
+    assert "%" not in err  # no bars in a log
+
+
+def test_as_a_run_it_leaves_its_error(run: Run, store: Store) -> None:
+    prepared(store, "k")
+    command = ("--run", "k", "train", "--encoder", "bert", "--train", "nothing", "--alpha", "0")
+    line = the_error(run(*command))
+    found = runs.read(store, "k")
+    assert (found.state, found.message) == ("failed", line)
+
+
+def test_a_sweep_in_the_background_is_killed_and_started_again_and_finishes(root: Path, store: Store) -> None:
+    names = ("--encoder", str(root / "bert"), "--train", str(root / "trained"), "--eval", str(root / "held"))
+    command = ["sweep", *names, *SHORT, "--steps", "300", "--alphas", "0,0.5,1", "--seeds", "0,1"]
+    run = runs.start(command, store, "a sweep")
+    wait(lambda: any(recipe_of(one) for one in evaluations(store)) or runs.read(store, run.key).state != "running")
+    assert runs.read(store, run.key).state == "running", runs.log_tail(store, run.key)
+    pid = int(re.search(r'"pid": (\d+)', (store.path("runs", run.key) / "status.json").read_text())[1])
+    os.kill(pid, signal.SIGKILL)
+    wait(lambda: runs.read(store, run.key).state == "stopped")
+    done = len(list(store.entries("checkpoints")))
+    assert 1 <= done < 6
+    assert all(store.fault("checkpoints", key) is None for key, _ in store.entries("checkpoints"))
+    again = runs.start(command, store, "a sweep")
+    assert again.key == run.key
+    wait(lambda: runs.read(store, run.key).state != "running")
+    found = runs.read(store, run.key)
+    assert found.state == "finished", runs.log_tail(store, run.key)
+    assert found.overall == "7 of 7 done"
+    settings = replace(asked(root).settings, steps=300)
+    assert results(asked(root, alphas=(0.0, 0.5, 1.0), seeds=(0, 1), settings=settings), store).height == 7
+    steps = [(loss["what"], loss["step"]) for loss in runs.losses(store, run.key)]
+    assert len(steps) == len(set(steps)) == 6 * 30
+
+
+def recipe_of(evaluation: object) -> object:
+    return evaluation.about["recipe"]
+
+
+def wait(true: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if true():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not come to that")
