@@ -28,7 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: What stands behind `python -m engine`; None takes the process's own.
 
     Returns:
-        The exit status: 0, 2 for a mistake that the message explains, 130 when interrupted.
+        The exit status: 0, 1 for a failure that nobody foresaw, 2 for a mistake that the message explains, 130 when
+        interrupted.
     """
     options = _parser().parse_args(arguments)
     handler = RichHandler(console=err, show_path=False, show_time=False)
@@ -41,6 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         err.print(f"[bold red]error:[/] {plain(error)}", highlight=False, soft_wrap=True)
         return 2
+    except Exception as error:
+        if options.debug:
+            raise
+        what = f"{type(error).__name__}: {plain(error)}; run it again with --debug to see where"
+        err.print(f"[bold red]error:[/] {what}", highlight=False, soft_wrap=True)
+        return 1
     except KeyboardInterrupt:
         err.print("stopped; what was finished is kept, the same command goes on from there")
         return 130

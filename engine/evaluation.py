@@ -136,7 +136,11 @@ def write_evaluation(
 
 
 def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:
-    """The store's key of an evaluation: what the encoder is, what the collection holds, and how the top is drawn."""
+    """The store's key of an evaluation: what the encoder is, what the collection holds, and how the top is drawn.
+
+    Two recipes may lead to equal weights; each has an evaluation of its own, so that neither is missing from its sweep.
+    """
+    recipe = encoder.recipe if isinstance(encoder, SentenceEncoder) else None
     return digest(
         "ranks",
         SCHEMA_VERSION,
@@ -147,6 +151,7 @@ def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K,
         collection_digest(collection),
         top_k,
         index,
+        *([] if recipe is None else [recipe]),
     )
 
 

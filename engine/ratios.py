@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,7 @@ from engine.errors import InputError
 from engine.evaluation import Evaluation
 from engine.metrics import METRICS
 from engine.recipe import Recipe
-from engine.significance.resampled import UTILITY_PARTS
+from engine.significance.resampled import UTILITY_PARTS, checked_weights
 from engine.store import digest
 from engine.structures import SETTINGS
 
@@ -191,9 +190,7 @@ def with_utility(points: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataF
     Raises:
         InputError: If a weight is negative or no number, or all are 0.
     """
-    given = {part: float(weights.get(part, 0)) for part in UTILITY_PARTS}
-    if not (all(0 <= weight < inf for weight in given.values()) and sum(given.values())):
-        raise InputError(f"utility: the weights {given} came; each must be a number from 0, and one above 0")
+    given = checked_weights(weights)
     parts = {setting: pl.col(f"{setting}_map") for setting in SETTINGS} | {"bias": 1 - pl.col("bias")}
     total = sum((given[part] * parts[part] for part in UTILITY_PARTS if given[part]), pl.lit(0.0))
     return points.with_columns(utility=100 * total / sum(given.values()))

@@ -78,6 +78,10 @@ DEFAULTS: dict[Method, Settings] = {
 """Settings unless others are given. `full` has the learning rate, weight decay and batch size of arXiv 2408.10536."""
 
 
+FULL_ONLY = ("warmup", "max_length", "accumulate", "hold_out", "patience", "save_every")
+"""Settings that the method `head` has no use for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that determines a checkpoint.

@@ -17,7 +17,7 @@ from engine.__main__ import main
 from engine.encoder import SentenceEncoder
 from engine.errors import TrainingError
 from engine.evaluation import evaluations
-from engine.recipe import DEFAULTS, Recipe, Settings
+from engine.recipe import DEFAULTS, FULL_ONLY, Recipe, Settings
 from engine.store import Store
 from engine.sweep import Sweep, results
 from engine.training import read_training
@@ -109,11 +109,12 @@ def test_every_setting_can_be_given_and_what_is_not_is_the_methods(run: Run, mon
 
     monkeypatch.setattr(training, "train", catch)
     base = ("train", "--encoder", "bert", "--train", "trained", "--method", method, "--alpha", "1")
-    names = [field.name for field in fields(Settings)]
+    names = [field.name for field in fields(Settings) if method == "full" or field.name not in FULL_ONLY]
+    wanted = replace(DEFAULTS[method], **{name: getattr(GIVEN, name) for name in names})
     given = [part for name in names for part in (f"--{name.replace('_', '-')}", str(getattr(GIVEN, name)))]
     for more in ([], given):
         assert the_error(run(*base, *more)) == "caught"
-    assert [recipe.settings for recipe in found] == [DEFAULTS[method], GIVEN]
+    assert [recipe.settings for recipe in found] == [DEFAULTS[method], wanted]
     assert all(getattr(GIVEN, name) != getattr(DEFAULTS[method], name) for name in names)
     assert {(recipe.method, recipe.alpha) for recipe in found} == {(method, 1.0)}
 
@@ -307,3 +308,27 @@ def wait(true: Callable[[], bool]) -> None:
             return
         time.sleep(0.05)
     pytest.fail("it did not come to that")
+
+
+@pytest.mark.parametrize("option", ["--warmup", "--max-length", "--accumulate", "--hold-out", "--patience"])
+def test_a_setting_that_the_head_has_no_use_for_is_refused(train: Run, store: Store, option: str) -> None:
+    value = "0.1" if option in ("--warmup", "--hold-out") else "16"
+    line = the_error(train("--alpha", "0.5", option, value))
+    assert option in line
+    assert "--method full" in line
+    assert list(store.entries("checkpoints")) == []
+
+
+def test_a_failure_that_nobody_foresaw_is_one_line_too(train: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("not enough memory:\nyou tried to allocate 10 TB")
+
+    monkeypatch.setattr(training, "train", out_of_memory)
+    status, out, err = train("--alpha", "0.5")
+    assert status == 1
+    assert out == ""
+    assert err.strip() == (
+        "error: RuntimeError: not enough memory: you tried to allocate 10 TB; run it again with --debug to see where"
+    )
+    with pytest.raises(RuntimeError):
+        train("--alpha", "0.5", "--debug")

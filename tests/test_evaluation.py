@@ -139,6 +139,20 @@ def test_the_key_does_not_depend_on_names(encoder, folder: Path, tiny_collection
     assert evaluation_key(SentenceEncoder(copy, "other"), renamed) == evaluation_key(encoder, tiny_collection)
 
 
+def test_two_recipes_that_led_to_the_same_weights_have_an_evaluation_each(
+    encoder, folder: Path, tiny_collection: Collection, tmp_path: Path
+) -> None:
+    keys = {module.evaluation_key(encoder, tiny_collection)}
+    for alpha in (0.98, 0.99):
+        copy = tmp_path / str(alpha)
+        shutil.copytree(folder, copy)
+        (copy / "recipe.json").write_text(json.dumps({"alpha": alpha}), encoding="utf-8")
+        trained = SentenceEncoder(copy, "trained")
+        assert trained.fingerprint == encoder.fingerprint
+        keys.add(module.evaluation_key(trained, tiny_collection))
+    assert len(keys) == 3
+
+
 def test_a_parquet_that_is_broken_is_set_aside_and_made_again(
     encoder, tiny_collection: Collection, store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:

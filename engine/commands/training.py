@@ -107,10 +107,15 @@ def _settings(options: argparse.Namespace) -> object:
     """The method's settings, with what was given in their place."""
     from dataclasses import fields, replace
 
-    from engine.recipe import DEFAULTS, Settings
+    from engine.errors import InputError
+    from engine.recipe import DEFAULTS, FULL_ONLY, Settings
 
-    given = {field.name: getattr(options, field.name) for field in fields(Settings)}
-    return replace(DEFAULTS[options.method], **{name: value for name, value in given.items() if value is not None})
+    named = {field.name: getattr(options, field.name) for field in fields(Settings)}
+    given = {name: value for name, value in named.items() if value is not None}
+    idle = [f"--{name.replace('_', '-')}" for name in FULL_ONLY if name in given]
+    if options.method == "head" and idle:
+        raise InputError(f"{', '.join(idle)}: method head has no use for it; leave it out, or use --method full")
+    return replace(DEFAULTS[options.method], **given)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:

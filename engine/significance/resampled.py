@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import polars as pl
@@ -93,6 +94,18 @@ def difference(one: Resampled, other: Resampled) -> Resampled:
     )
 
 
+def checked_weights(weights: Mapping[str, float]) -> dict[str, float]:
+    """The weights of a utility by `UTILITY_PARTS`, 0 where none is given.
+
+    Raises:
+        InputError: If one is negative or no number, or all are 0.
+    """
+    given = {part: float(weights.get(part, 0)) for part in UTILITY_PARTS}
+    if not (all(0 <= weight < inf for weight in given.values()) and sum(given.values())):
+        raise InputError(f"utility: the weights {given} came; each must be a number from 0, and one above 0")
+    return given
+
+
 def utility(resampled: Resampled, weights: Mapping[str, float]) -> Resampled:
     """The utility of `engine.ratios.with_utility`, in points: weighted mean of mAP by setting, and of 1 minus the bias.
 
@@ -103,10 +116,8 @@ def utility(resampled: Resampled, weights: Mapping[str, float]) -> Resampled:
     Raises:
         InputError: If a weight is negative, all are 0, or a figure that has a weight is not there.
     """
-    given = {part: float(weights.get(part, 0)) for part in UTILITY_PARTS}
+    given = checked_weights(weights)
     total = sum(given.values())
-    if min(given.values()) < 0 or not total:
-        raise InputError(f"utility: the weights {given} came; none may be negative, and one must be above 0")
     parts = [
         (weight / total, resampled.only(*(("bias", "multi") if part == "bias" else ("map", part))), part == "bias")
         for part, weight in given.items()
