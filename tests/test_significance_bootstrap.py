@@ -262,7 +262,7 @@ def test_a_difference_of_systems_that_share_no_draws_is_refused(ranks, found):
 
 @pytest.mark.parametrize("weights", [{}, {"mono": 0}, {"mono": 1, "bias": -1}])
 def test_weights_that_weigh_nothing_are_refused(found, weights):
-    with pytest.raises(InputError, match="none may be negative, and one must be above 0"):
+    with pytest.raises(InputError, match="each must be a number from 0, and one above 0"):
         utility(found, weights)
 
 
