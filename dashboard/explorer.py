@@ -100,7 +100,7 @@ def pick_reference(family: ratios.Family, points: pl.DataFrame) -> Side:
     """Pick what the chosen ratio is compared with: the untrained encoder or a trained ratio."""
     trained = ratios.curve(points, "multi_map")["alpha"].to_list()
     options = ([UNTRAINED_NAME] if family.base is not None else []) + [f"alpha = {alpha:g}" for alpha in trained]
-    name = st.selectbox("Compare with", options, key="reference", bind="query-params", width=240)
+    name = st.selectbox("Compare with", options, key="reference", bind="query-params", width=220)
     if name == UNTRAINED_NAME:
         values = ratios.values(family.base)
         return Side(name, values, data.pairs(family.base.key), False, family.base.key, None, UNTRAINED)
@@ -223,7 +223,7 @@ def draw_curves(family: ratios.Family, points: pl.DataFrame, alpha: float, metri
 def _in_the_paper(points: list[tuple[float, float, str]]) -> str:
     """The paper's values at alpha 0, 0.5 and 1, a line for each model."""
     models: dict[str, list[str]] = {}
-    for _, value, name in sorted(points):
+    for _, value, name in sorted(points, key=lambda point: point[0]):
         models.setdefault(name.partition(" ")[0], []).append(f"{value:.0f}" if value > 1 else f"{value:.3f}")
     lines = [f"{model}: {', '.join(values)}" for model, values in models.items()]
     return "Paper, alpha 0, 0.5, 1  \n" + "  \n".join(lines)

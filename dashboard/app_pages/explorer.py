@@ -14,10 +14,10 @@ alarms.draw(explorer.listed(family))
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     alpha = st.slider(
-        "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=420
+        "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=360
     )
     names = {metric: label(metric) for metric in METRICS}
-    metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=160)
+    metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=150)
     reference = explorer.pick_reference(family, points)
 
 chosen = explorer.at(family, points, alpha)
