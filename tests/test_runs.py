@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,10 +56,17 @@ def launch(tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> Ite
     script.write_text(f'#!/bin/sh\n{ignoring}\nexec "{sys.executable}" "{tmp_path / "run.py"}" "$@"\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
+    started, real = [], subprocess.Popen
+
+    def popen(*arguments: object, **options: object) -> subprocess.Popen:
+        started.append(real(*arguments, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
     yield lambda *arguments: start(arguments, store, f"to {arguments[0]}")
-    for pid in pids(store):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    for process in started:  # one may not have come so far as to tell its number
+        process.kill()
+        process.wait()
 
 
 def pids(store: Store) -> list[int]:
