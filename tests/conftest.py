@@ -82,13 +82,15 @@ def demo_cache(demo_store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
 
 @pytest.fixture(scope="session")
 def demo_report(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """A report of the demo's sweep in all formats; nobody writes into it."""
+    """A report of the demo's sweep in all formats, at alpha = 1 in detail; nobody writes into it."""
     from engine.evaluation import evaluations
     from engine.ratios import families
     from engine.report import Request, write_report
 
     [family] = families(list(evaluations(demo_store)))
-    return write_report(family, Request(), tmp_path_factory.mktemp("demo") / "report", demo_store, zipped=True)
+    return write_report(
+        family, Request(alphas=(1.0,)), tmp_path_factory.mktemp("demo") / "report", demo_store, zipped=True
+    )
 
 
 @pytest.fixture

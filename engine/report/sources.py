@@ -1,0 +1,266 @@
+"""Where a report's numbers come from: checkpoints, versions, licences, citations, and the commands that repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.catalog import COLLECTIONS, ENCODERS, SHIPPED
+from engine.recipe import DEFAULTS, Recipe
+from engine.report.findings import Findings
+from engine.report.tables import Cell, Table
+from engine.store import SCHEMA_VERSION, Store
+from engine.training import checkpoint_key, read_training
+
+_PACKAGES = ("numpy", "scipy", "polars", "faiss-cpu", "torch", "sentence-transformers", "plotly", "kaleido")
+
+METHOD = "elmahdy2024synergistic"
+BIBTEX = {
+    METHOD: """@misc{elmahdy2024synergistic,
+  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
+           Information Retrieval},
+  author = {Elmahdy, Adel and Lin, Sheng-Chieh and Ahmad, Amin},
+  year = {2024},
+  eprint = {2408.10536},
+  archivePrefix = {arXiv}
+}""",
+    "lareqa": """@inproceedings{roy2020lareqa,
+  title = {{LAReQA}: Language-Agnostic Answer Retrieval from a Multilingual Pool},
+  author = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
+  booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing (EMNLP)},
+  year = {2020},
+  eprint = {2004.05484},
+  archivePrefix = {arXiv}
+}""",
+    "xquad-r": """@inproceedings{artetxe2020crosslingual,
+  title = {On the Cross-lingual Transferability of Monolingual Representations},
+  author = {Artetxe, Mikel and Ruder, Sebastian and Yogatama, Dani},
+  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics (ACL)},
+  year = {2020},
+  eprint = {1910.11856},
+  archivePrefix = {arXiv}
+}""",
+    "mlqa-r": """@inproceedings{lewis2020mlqa,
+  title = {{MLQA}: Evaluating Cross-lingual Extractive Question Answering},
+  author = {Lewis, Patrick and O{\\u{g}}uz, Barlas and Rinott, Ruty and Riedel, Sebastian and Schwenk, Holger},
+  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics (ACL)},
+  year = {2020},
+  eprint = {1910.07475},
+  archivePrefix = {arXiv}
+}""",
+    "multilingual-e5-small": """@misc{wang2024multilingual,
+  title = {Multilingual {E5} Text Embeddings: A Technical Report},
+  author = {Wang, Liang and Yang, Nan and Huang, Xiaolong and Yang, Linjun and Majumder, Rangan and Wei, Furu},
+  year = {2024},
+  eprint = {2402.05672},
+  archivePrefix = {arXiv}
+}""",
+}
+"""Entries by what they are of: the method, the collections, the encoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Data or weights that a report rests on.
+
+    Attributes:
+        name: What it is called.
+        role: What it was used for.
+        licence: Its licence.
+        url: The licence's text, or "".
+        citation: Whom to cite, or "".
+        note: What the licence asks for, or "".
+    """
+
+    name: str
+    role: str
+    licence: str
+    url: str = ""
+    citation: str = ""
+    note: str = ""
+
+    @property
+    def line(self) -> str:
+        """Licence, citation and note in a line."""
+        return "; ".join(part for part in (self.licence, self.url, self.citation, self.note) if part)
+
+
+def sources(found: Findings) -> list[Source]:
+    """Data and encoder with their licences."""
+    opened = _opened(found)
+    training = opened.get("training", found.family.recipe.collection_name)
+    return [
+        _collection(found.family.collection, opened.get("collection", found.family.collection), "evaluated on"),
+        _collection(found.family.recipe.collection_name, training, "trained on"),
+        _encoder(found.family.recipe.encoder_name),
+    ]
+
+
+def _collection(name: str, opened: str, role: str) -> Source:
+    if opened in COLLECTIONS:
+        one = COLLECTIONS[opened]
+        note = (
+            "checkpoints trained on it are for non-commercial use" if "NC" in one.licence and "trained" in role else ""
+        )
+        return Source(one.title, role, one.licence, one.licence_url, one.citation, note)
+    if opened in SHIPPED:
+        url = "https://creativecommons.org/publicdomain/zero/1.0/"
+        note = "written for this project by a language model; not a benchmark"
+        return Source(name, role, "CC0 1.0", url, note=note)
+    return Source(name, role, "not known here; it is a folder of your own")
+
+
+def _encoder(name: str) -> Source:
+    if name in ENCODERS:
+        one = ENCODERS[name]
+        note = f"the Hub's {one.hub_id}; {one.about}"
+        cited = "Wang et al. 2024, arXiv 2402.05672" if name == "multilingual-e5-small" else ""
+        return Source(name, "base encoder", one.licence, citation=cited, note=note)
+    return Source(name, "base encoder", "not known here; see the model's card")
+
+
+def bibtex(found: Findings) -> str:
+    """BibTeX of the method, the collections and the encoder."""
+    keys = [METHOD]
+    opened = _opened(found)
+    fetched = [name for name in COLLECTIONS if name in (opened.get("collection"), opened.get("training"))]
+    keys += ["lareqa", *fetched] if fetched else []
+    if found.family.recipe.encoder_name in BIBTEX:
+        keys.append(found.family.recipe.encoder_name)
+    return "\n\n".join(BIBTEX[key] for key in keys) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on, and a digest of the engine's own code."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    state = hashlib.sha256()
+    root = Path(__file__).resolve().parents[1]
+    for file in sorted(root.rglob("*.py")):
+        state.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return {**found, "engine": state.hexdigest()[:16], "cache": str(SCHEMA_VERSION)}
+
+
+def commands(found: Findings, report: Sequence[str]) -> list[str]:
+    """The commands that repeat a report on another machine.
+
+    Args:
+        found: What the report tells.
+        report: The arguments of the report itself.
+    """
+    opened = _opened(found)
+    names = [opened.get("training", found.family.recipe.collection_name), opened.get("collection", "")]
+    fetched = [["fetch", name] for name in dict.fromkeys(names) if name in COLLECTIONS]
+    lines = [*fetched, *_sweeps(found, opened), list(report)]
+    return [f"python -m engine {shlex.join(line)}" for line in lines]
+
+
+def _sweeps(found: Findings, opened: dict[str, Any]) -> list[list[str]]:
+    """The sweeps that train and evaluate all systems: one for each set of seeds."""
+    recipe = found.family.recipe
+    common = ["sweep", "--encoder", str(opened.get("base", recipe.encoder_name))]
+    common += ["--train", str(opened.get("training", recipe.collection_name))]
+    common += ["--eval", str(opened.get("collection", found.family.collection)), "--method", recipe.method]
+    common += ["--every", str(opened["every"])] if opened.get("every", 1) != 1 else []
+    defaults = asdict(DEFAULTS[recipe.method])
+    for name, value in asdict(recipe.settings).items():
+        if value is not None and value != defaults[name]:
+            common += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    members = [one for one, _ in found.family.evaluations]
+    groups: dict[tuple[int, ...], list[float]] = {}
+    for alpha in sorted({one.alpha for one in members if one.strategy == "hybrid"}):
+        seeds = tuple(sorted(one.seed for one in members if one.strategy == "hybrid" and one.alpha == alpha))
+        groups.setdefault(seeds, []).append(alpha)
+    baselines = sorted({one.strategy for one in members} - {"hybrid", "merge"})
+    lines = []
+    for seeds, alphas in groups.items():
+        line = [*common, "--alphas", _listed(alphas), "--seeds", _listed(seeds)]
+        line += ["--baselines", ",".join(baselines)] if baselines else []
+        line += ["--merge"] if any(one.strategy == "merge" for one in members) and {0.0, 1.0} <= set(alphas) else []
+        lines.append(line)
+    return lines
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+def _opened(found: Findings) -> dict[str, Any]:
+    """How the sweep's parts were opened."""
+    return dict(found.family.evaluations[0][1].about.get("opened_as") or {})
+
+
+def checkpoints_table(found: Findings, store: Store) -> Table:
+    """The recipe of every checkpoint, and what its batches were made of."""
+    rows = [_checkpoint(recipe, evaluation.key, store) for recipe, evaluation in found.family.evaluations]
+    order = {"hybrid": 0, "merge": 1}
+    frame = pl.DataFrame(rows, infer_schema_length=None).sort(
+        pl.col("strategy").replace_strict(order, default=2, return_dtype=pl.Int64), "strategy", "alpha", "seed"
+    )
+    shown = ("strategy", "alpha", "seed", "mono_batches", "cross_batches", "last_loss", "questions", "left_out")
+    cells = [
+        (*(_plain_cell(row[name]) for name in shown), Cell(row["checkpoint"][:8]))
+        for row in frame.iter_rows(named=True)
+    ]
+    settings = found.family.recipe.settings
+    return Table(
+        name="checkpoints",
+        title="Recipe of every checkpoint",
+        caption=f"All are {found.family.recipe.encoder_name}, method {found.family.recipe.method}, trained on "
+        f"{found.family.recipe.collection_name}: {settings.steps} steps of {settings.batch_size} pairs, learning rate "
+        f"{settings.learning_rate:g}, weight decay {settings.weight_decay:g}, temperature {settings.temperature:g}, "
+        f"language exponent {settings.tau:g}, {settings.hard_negatives} hard negatives. Batches are those that were "
+        "drawn; left out: questions that stand in the evaluation collection too; the key names the checkpoint in the "
+        "cache.",
+        heads=(
+            "strategy",
+            "alpha",
+            "seed",
+            "mono batches",
+            "cross batches",
+            "last loss",
+            "questions",
+            "left out",
+            "key",
+        ),
+        rows=tuple(cells),
+        frame=frame,
+        columns=2,
+    )
+
+
+def _checkpoint(recipe: Recipe, evaluation: str, store: Store) -> dict[str, Any]:
+    key = checkpoint_key(recipe)
+    row = {"strategy": recipe.strategy, "alpha": recipe.alpha, "seed": recipe.seed}
+    row |= dict.fromkeys(("mono_batches", "cross_batches", "last_loss", "questions", "left_out"))
+    if recipe.strategy != "merge" and store.path("checkpoints", key).is_dir():
+        training = read_training(store, key)
+        batches = training["composition"]["batches"]
+        row |= {
+            "mono_batches": batches.get("mono"),
+            "cross_batches": batches.get("cross"),
+            "last_loss": training["losses"][-1][1] if training["losses"] else None,
+            "questions": training["questions"],
+            "left_out": sum(leak["questions_removed"] for leak in training["leaks"]),
+        }
+    return {**row, **asdict(recipe.settings), "checkpoint": key, "evaluation": evaluation}
+
+
+def _plain_cell(value: object) -> Cell:
+    if value is None:
+        return Cell("–")
+    if isinstance(value, float):
+        return Cell(f"{value:.4g}")
+    return Cell(f"{value:,}" if isinstance(value, int) else str(value))

@@ -1,0 +1,173 @@
+"""A report's content -> its folder: figures, tables, data, pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import InputError
+from engine.progress import Progress, silent
+from engine.ratios import Family
+from engine.report import folder as folders
+from engine.report.content import Content, compose
+from engine.report.findings import gather
+from engine.report.images import NEEDED, Image, browser, draw
+from engine.report.page import as_page
+from engine.report.request import Request
+from engine.report.tables import as_csv, as_latex, as_markdown, as_parquet, escape
+from engine.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What came of a report.
+
+    Attributes:
+        folder: Where it is.
+        zipped: Its zip, if one was asked for.
+        files: Its files, relative to the folder, and their sizes in bytes.
+        notes: What could not be done, and what to do about it.
+    """
+
+    folder: Path
+    zipped: Path | None
+    files: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def write_report(
+    family: Family,
+    request: Request,
+    out: Path,
+    store: Store,
+    *,
+    force: bool = False,
+    zipped: bool = False,
+    progress: Progress = silent,
+) -> Written:
+    """Write a report of a sweep.
+
+    Args:
+        family: The sweep on one collection.
+        request: What is asked for.
+        out: The folder to make.
+        store: Where evaluations, checkpoints and texts are.
+        force: Whether a report that is there may be replaced.
+        zipped: Whether to pack it as well.
+        progress: Told how far it is.
+
+    Raises:
+        InputError: If the place may not or cannot be written, a ratio is not trained, or only images are asked for and
+            no browser is there to draw them.
+    """
+    folders.check_free(out, force=force, zipped=zipped)
+    if set(request.formats) == set(request.images) and browser() is None:
+        raise InputError(f"format {', '.join(request.formats)}: {NEEDED}")
+    found = gather(family, request, progress=progress)
+    content = compose(found, store, progress=progress)
+    with folders.writing(out) as made:
+        notes = [*content.notes, *_write(content, request, made, progress)]
+        files = {
+            path.relative_to(made).as_posix(): path.stat().st_size for path in sorted(made.rglob("*")) if path.is_file()
+        }
+    return Written(out, folders.pack(out) if zipped else None, files, tuple(notes))
+
+
+def _write(content: Content, request: Request, made: Path, progress: Progress) -> list[str]:
+    """Fill the folder; returns what could not be done."""
+    formats = request.formats
+    _text(made / folders.RUN, json.dumps(content.run, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    if "html" in formats:
+        _text(made / "report.html", as_page(content))
+    if "md" in formats:
+        _text(made / "report.md", _markdown(content))
+    _write_tables(content, request, made)
+    for name, frame in content.data.items():
+        _write_frame(made / "data" / name, frame, formats)
+    if "tex" in formats:
+        _text(made / "references.bib", content.bibtex)
+        _text(made / "paper.tex", _paper(content, request))
+    if not request.images or not content.pictures:
+        return []
+    (made / "figures").mkdir()
+    images = [
+        Image(picture.printed(request.layout), made / "figures" / f"{picture.name}.{kind}", request.layout)
+        for picture in content.pictures
+        for kind in request.images
+    ]
+    faults = draw(images, progress)
+    if not any((made / "figures").iterdir()):
+        (made / "figures").rmdir()
+    return faults
+
+
+def _write_tables(content: Content, request: Request, made: Path) -> None:
+    if "tables" not in request.parts:
+        return
+    for table in content.tables:
+        place = made / "tables" / table.name
+        if "tex" in request.formats:
+            _text(place.with_name(f"{table.name}.tex"), as_latex(table))
+        if "md" in request.formats:
+            _text(place.with_name(f"{table.name}.md"), as_markdown(table))
+        _write_frame(place, table.frame, request.formats)
+
+
+def _write_frame(place: Path, frame: object, formats: Sequence[str]) -> None:
+    if "csv" in formats:
+        _text(place.with_name(f"{place.name}.csv"), as_csv(frame))
+    if "parquet" in formats:
+        file = place.with_name(f"{place.name}.parquet")
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(as_parquet(frame))
+
+
+def _text(file: Path, text: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _markdown(content: Content) -> str:
+    """Answer, tables, sources and commands as one Markdown file."""
+    lines = [f"# {content.title}", "", content.question, "", content.answer[0], ""]
+    lines += [f"- {text}" for text in content.answer[1:]]
+    for section in content.sections:
+        lines += ["", f"## {section.title}", ""]
+        lines += [*(f"- {text}" for text in section.claims), ""] if section.claims else []
+        lines += [f"{text}\n" for text in section.texts]
+        lines += [as_markdown(table) for table in (*section.tables, *section.folded)]
+        lines += [f"- **{one.name}** ({one.role}): {one.line}" for one in section.sources]
+        lines += [f"- {name}: {value}" for name, value in section.facts.items()]
+        lines += [f"```\n{text.rstrip()}\n```" for text in section.code]
+    return "\n".join(lines) + "\n"
+
+
+def _paper(content: Content, request: Request) -> str:
+    """A LaTeX document that holds every table, and every figure that is there as PDF: to see them, and to copy from."""
+    star = "*" if request.layout.width == "full" else ""
+    body = [rf"\input{{tables/{table.name}}}" for table in content.tables] if "tables" in request.parts else []
+    if "pdf" in request.formats:
+        body += [
+            rf"\begin{{figure{star}}}[t]\centering"
+            rf"\IfFileExists{{figures/{picture.name}.pdf}}{{\includegraphics{{figures/{picture.name}.pdf}}}}{{}}"
+            rf"\caption{{{escape(picture.caption)}}}\label{{fig:{picture.name}}}\end{{figure{star}}}"
+            for picture in content.pictures
+        ]
+    text = "\n".join(line + (r"\clearpage" if place % 4 == 3 else "") for place, line in enumerate(body))
+    return "\n".join(
+        [
+            r"\documentclass[10pt,twocolumn]{article}",
+            r"\usepackage[T1]{fontenc}",
+            r"\usepackage[utf8]{inputenc}",
+            r"\usepackage[paper=letterpaper,textwidth=6.9in,columnsep=0.3in,textheight=9in]{geometry}",
+            r"\usepackage{booktabs,graphicx}",
+            r"\begin{document}",
+            escape(content.title),
+            text,
+            r"\nocite{*}\bibliographystyle{plain}\bibliography{references}",
+            r"\end{document}",
+            "",
+        ]
+    )

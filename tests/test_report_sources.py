@@ -1,0 +1,163 @@
+"""Examples, recipes, licences, citations and commands of a report."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from engine import metrics
+from engine.catalog import COLLECTIONS
+from engine.certainty import UNTRAINED, System
+from engine.evaluation import Evaluation, evaluations
+from engine.languages import language
+from engine.library import open_collection
+from engine.ratios import Family, families
+from engine.report import Findings, Request, content, gather, sources
+from engine.report.examples import examples, introduction, open_texts
+from engine.store import Store
+from engine.training import read_training
+from tests.pages import options_of
+
+
+@pytest.fixture(scope="module")
+def family(demo_store: Store) -> Family:
+    [found] = families(list(evaluations(demo_store)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def found(family: Family) -> Findings:
+    return gather(family, Request(alphas=(0.0, 1.0)))
+
+
+def as_if(found: Findings, **opened: object) -> Findings:
+    """The same report as if the sweep had been opened otherwise."""
+    recipe, one = found.family.evaluations[0]
+    about = {**one.about, "opened_as": {**one.about["opened_as"], **opened}}
+    first = (recipe, Evaluation(one.key, about, one.store))
+    return replace(found, family=replace(found.family, evaluations=(first, *found.family.evaluations[1:])))
+
+
+def test_examples_are_the_extremes_and_the_middle_of_all_changes(found: Findings, demo_store: Store) -> None:
+    collection = open_collection("demo", demo_store)
+    shown = examples(found, collection)
+    before, after = found.systems[UNTRAINED][0], found.systems[found.featured][0]
+    scores = [metrics.per_query(one.ranks(), "multi", ["map"])["map"].to_numpy() for one in (before, after)]
+    changes = sorted(scores[1] - scores[0])
+    told = [
+        one.precision[f"alpha = {found.featured.alpha:g}"] - one.precision["the untrained encoder"] for one in shown
+    ]
+    kinds = [one.kind for one in shown]
+    assert kinds[0] == "gains most"
+    assert told[0] == pytest.approx(changes[-1])
+    assert kinds[-1] == "in the middle"
+    assert changes[len(changes) // 3] <= told[-1] <= changes[2 * len(changes) // 3]
+    assert len({one.text for one in shown}) == len({one.query_lang for one in shown}) == len(shown)
+    assert f"from the untrained encoder to alpha = {found.featured.alpha:g}" in introduction(found)
+
+
+def test_passages_of_examples_are_those_that_were_retrieved(found: Findings, demo_store: Store) -> None:
+    collection = open_collection("demo", demo_store)
+    queries = collection.queries
+    for one in examples(found, collection):
+        row = next(
+            i for i, text in enumerate(queries.texts) if text == one.text and queries.languages[i] == one.query_lang
+        )
+        relevant = set(collection.qrels.documents[collection.qrels.queries == row].tolist())
+        evaluation = found.systems[found.featured][0]
+        mine = (pl.col("question") == queries.questions[row]) & (pl.col("query_lang") == one.query_lang)
+        top = evaluation.top().filter(mine).sort("rank").head(5)
+        passages = one.sides[f"alpha = {found.featured.alpha:g}"]
+        assert [passage.text for passage in passages] == [collection.corpus.texts[doc] for doc in top["doc"]]
+        for passage, doc in zip(passages, top["doc"], strict=True):
+            right = "answer" if passage.language == one.query_lang else "translation"
+            assert passage.mark == (right if doc in relevant else "")
+
+
+def test_right_to_left_questions_keep_their_direction_in_figures(found: Findings, demo_store: Store) -> None:
+    shown = examples(found, open_collection("demo", demo_store))
+    for one in shown:
+        title = one.picture.figure.layout.title.text
+        assert title.startswith("\u200f") == (language(one.query_lang).direction == "rtl")
+        assert "".join(re.sub(r"<br>|\u200f|\s", "", title)) == "".join(one.text.split())
+
+
+def test_texts_that_have_changed_are_not_shown_and_the_report_says_so(found: Findings, demo_store: Store) -> None:
+    for opened in ({"collection": "demo-train"}, {"collection": "gone"}, {"every": 2}):
+        changed = as_if(found, **opened)
+        assert open_texts(changed.family.evaluations[0][1], demo_store) is None
+    changed = as_if(found, collection="gone")
+    request = Request(alphas=(0.0, 1.0), parts=("bias", "examples", "tables"))
+    composed = content.compose(replace(changed, request=request), demo_store)
+    [note] = composed.notes
+    assert "examples" in note
+    assert "evaluate the sweep anew" in note
+    assert "bias" not in [table.name for table in composed.tables]
+    assert "rank-distance" in [table.name for table in composed.tables]
+
+
+def test_recipes_tell_the_batches_that_were_drawn(found: Findings, demo_store: Store) -> None:
+    table = sources.checkpoints_table(found, demo_store)
+    assert table.frame["alpha"].to_list() == sorted([0.0, 0.5, 1.0] * 3)
+    for row in table.frame.iter_rows(named=True):
+        batches = read_training(demo_store, row["checkpoint"])["composition"]["batches"]
+        assert (row["mono_batches"], row["cross_batches"]) == (batches["mono"], batches["cross"])
+        assert row["mono_batches"] + row["cross_batches"] == row["steps"] == 20
+    assert "20 steps of 48 pairs" in table.caption
+
+
+def test_licences_are_those_of_the_catalog(found: Findings) -> None:
+    evaluated, trained, encoder = sources.sources(found)
+    assert (evaluated.licence, trained.role, encoder.licence) == ("CC0 1.0", "trained on", "MIT")
+    evaluated, trained, _ = sources.sources(as_if(found, collection="xquad-r", training="mlqa-r"))
+    assert (evaluated.licence, evaluated.url) == ("CC BY-SA 4.0", COLLECTIONS["xquad-r"].licence_url)
+    assert "non-commercial" in trained.note
+    [own, *_] = sources.sources(as_if(found, collection="/data/mine"))
+    assert own.licence.startswith("not known here")
+
+
+def test_what_was_used_is_cited(found: Findings) -> None:
+    entries = re.findall(r"@\w+\{(\w+),", sources.bibtex(as_if(found, collection="xquad-r", training="mlqa-r")))
+    assert entries == [
+        "elmahdy2024synergistic",
+        "roy2020lareqa",
+        "artetxe2020crosslingual",
+        "lewis2020mlqa",
+        "wang2024multilingual",
+    ]
+    assert "roy2020" not in sources.bibtex(found)
+    for entry in sources.BIBTEX.values():
+        assert entry.count("{") == entry.count("}")
+
+
+def test_the_commands_repeat_the_sweep(found: Findings) -> None:
+    lines = sources.commands(as_if(found, training="mlqa-r", every=3), ["report", "--out", "my report"])
+    split = [shlex.split(line)[3:] for line in lines]
+    assert all(line.startswith("python -m engine ") for line in lines)
+    assert split[0] == ["fetch", "mlqa-r"]
+    sweep = options_of(split[1])
+    assert (sweep.train, sweep.eval, sweep.every) == ("mlqa-r", ["demo"], 3)
+    assert (sweep.alphas, sweep.seeds, sweep.steps, sweep.batch_size) == ([0.0, 0.5, 1.0], [0, 1, 2], 20, 48)
+    assert split[-1] == ["report", "--out", "my report"]
+
+
+def test_ratios_with_other_seeds_are_commands_of_their_own(found: Findings) -> None:
+    members = tuple(one for one in found.family.evaluations if one[0].alpha != 0.5 or one[0].seed == 0)
+    fewer = replace(found, family=replace(found.family, evaluations=members))
+    sweeps = [options_of(shlex.split(line)[3:]) for line in sources.commands(fewer, ["report", "--out", "x"])[:-1]]
+    assert sorted((one.alphas, one.seeds) for one in sweeps) == [([0.0, 1.0], [0, 1, 2]), ([0.5], [0])]
+
+
+def test_versions_change_with_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    found = sources.versions()
+    assert {"python", "polars", "numpy", "plotly", "engine", "cache"} <= set(found)
+    (tmp_path / "report").mkdir()
+    (tmp_path / "other.py").write_text("x = 1", encoding="utf-8")
+    monkeypatch.setattr(sources, "__file__", str(tmp_path / "report" / "sources.py"))
+    one = sources.versions()["engine"]
+    (tmp_path / "other.py").write_text("x = 2", encoding="utf-8")
+    assert sources.versions()["engine"] != one != found["engine"]
