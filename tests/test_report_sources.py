@@ -11,7 +11,7 @@ import pytest
 
 from engine import metrics
 from engine.catalog import COLLECTIONS
-from engine.certainty import UNTRAINED, System
+from engine.certainty import UNTRAINED
 from engine.evaluation import Evaluation, evaluations
 from engine.languages import language
 from engine.library import open_collection
