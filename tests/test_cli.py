@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from engine import embedded, library
-from engine.__main__ import main
 from engine.catalog import COLLECTIONS
 from engine.encoder import SentenceEncoder
 from engine.errors import InputError
@@ -22,9 +20,9 @@ from engine.evaluation import as_json, evaluations, summarise
 from engine.store import Store
 from tests import builders
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
+from tests.command_line import Run, runner, the_error
 
 ROOT = Path(__file__).resolve().parents[1]
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -32,15 +30,7 @@ def run(store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkey
     """Runs a command in the folder that holds `tiny` and `model`; gives its status, standard output and error."""
     monkeypatch.chdir(tmp_path)
 
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main(list(arguments))
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run_command
+    return runner(capsys)
 
 
 @pytest.fixture
@@ -48,17 +38,6 @@ def ready(run: Run, tiny_folder: Path, tmp_path: Path) -> Run:
     """`run` with the arguments of an evaluation that works before the given ones."""
     tiny_bert(tmp_path / "model", as_sentence_transformer=True)
     return lambda *more: run("evaluate", "--encoder", "model", "--collection", tiny_folder.name, *more)
-
-
-def the_error(result: tuple[int, str, str]) -> str:
-    """The one line that a refused command leaves; nothing else but the progress that was made until then."""
-    status, out, err = result
-    assert status == 2
-    assert out == ""
-    [line] = [line for line in err.splitlines() if line.strip() and " % " not in line]
-    assert line.startswith("error: ")
-    assert "Traceback" not in err
-    return line.removeprefix("error: ")
 
 
 def test_evaluate_prints_the_settings(ready: Run) -> None:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from engine.__main__ import main
 from engine.collection import read_collection
 from engine.evaluation import evaluations
 from engine.store import Store
 from engine.training import train
 from tests import builders
 from tests.checkpoints import tiny_bert
+from tests.command_line import Run, runner, the_error
 from tests.exchange_builders import evaluated, new_layout, same_ranks, subset, write_result
 from tests.training_builders import made_up_collection, recipe_for
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -26,12 +23,7 @@ def run(store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkey
     """Runs a command in the temporary folder; gives its status, standard output and error."""
     monkeypatch.chdir(tmp_path)
 
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(list(arguments))
-        return status, *capsys.readouterr()
-
-    return run_command
+    return runner(capsys)
 
 
 @pytest.fixture
@@ -41,15 +33,6 @@ def exported(run: Run, tiny_collection, tiny_folder, store) -> str:
     status, out, _ = run("export", "--evaluation", evaluation.key[:8], "--out", "out")
     assert (status, out.split(",")[0]) == (0, "exported: 23 files")
     return evaluation.key
-
-
-def the_error(result: tuple[int, str, str]) -> str:
-    """The one line that a refused command leaves."""
-    status, out, err = result
-    assert (status, out) == (2, "")
-    [line] = err.splitlines()
-    assert line.startswith("error: ")
-    return line.removeprefix("error: ")
 
 
 def test_what_is_exported_is_imported_again(run, exported, store) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine import runs
-from engine.__main__ import main
 from engine.report import images, write
 from engine.store import Store
+from tests.command_line import Run, runner, the_error
 from tests.pages import copy_of
 from tests.report_builders import files_of
 
-Run = Callable[..., tuple[int, str, str]]
 QUICK = ("--format", "md,csv", "--include", "curves,tables")
 
 
@@ -26,24 +24,7 @@ def run(demo_store: Store, capsys: pytest.CaptureFixture[str], tmp_path: Path, m
     monkeypatch.setenv("HYBRID_BATCH_CACHE", str(demo_store.root))
     monkeypatch.chdir(tmp_path)
 
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main(["report", "--out", "out", *arguments])
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run_command
-
-
-def the_error(result: tuple[int, str, str]) -> str:
-    """The one line that a refused command leaves, beside the progress that was made until then."""
-    status, out, err = result
-    assert (status, out) == (2, "")
-    [line] = [line for line in err.splitlines() if line.strip() and " % " not in line]
-    assert "Traceback" not in err
-    return line.removeprefix("error: ")
+    return runner(capsys, "report", "--out", "out")
 
 
 def test_it_writes_the_latest_sweep_and_says_where(run: Run, tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from engine import head, runs, training
-from engine.__main__ import main
 from engine.encoder import SentenceEncoder
 from engine.errors import TrainingError
 from engine.evaluation import evaluations
@@ -23,11 +22,10 @@ from engine.sweep import Sweep, results
 from engine.training import read_training
 from tests.builders import write_xquad_r
 from tests.checkpoints import tiny_bert
-from tests.test_cli import the_error
+from tests.command_line import Run, runner, the_error
 from tests.training_builders import made_up_collection
 
 SHORT = ("--steps", "6", "--batch-size", "4", "--learning-rate", "0.05")
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +44,7 @@ def run(root: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.chdir(root)
     monkeypatch.setenv("COLUMNS", "120")
 
-    def run_command(*arguments: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main(list(arguments))
-        except SystemExit as stop:
-            status = stop.code
-        return status, *capsys.readouterr()
-
-    return run_command
+    return runner(capsys)
 
 
 @pytest.fixture
