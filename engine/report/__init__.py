@@ -1,10 +1,13 @@
 """A report of a sweep: figures and tables that go straight into a paper, a page that opens offline, and its data.
 
-request    what is asked for
-findings   what is known: draws, choices, comparisons; all else is made of it
-claims     sentences    results, bias_tables, sources  tables    pictures  figures    examples  retrieved texts
-content    what goes where
-tables, page, images, folder, write    how it is written
+request                             what is asked for
+findings                            what is known: draws, choices, comparisons; all else is made of it
+claims                              sentences
+results, bias_tables, sources       tables; sources also licences, citations, versions, commands
+pictures, bias_pictures, picture    figures
+examples, wrapping                  retrieved texts
+content, record                     what goes where, and what determined it
+tables, page, images, folder, write how it is written
 """
 
 from engine.report.content import Content, compose, preview
