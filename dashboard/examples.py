@@ -25,8 +25,7 @@ def find(
     Returns:
         `question`, `score`, `distance`, `label` (what the picker shows).
     """
-    start, end = collection.query_range(query_lang)
-    texts = dict(zip(collection.queries.questions[start:end], collection.queries.texts[start:end], strict=True))
+    texts = texts_of(collection, query_lang)
     frame = data.questions(one.key, query_lang, doc_lang)
     frame = frame.with_columns(text=pl.Series([texts.get(q, "") for q in frame["question"]], dtype=pl.String))
     if words.strip():
@@ -65,6 +64,12 @@ def pick_question(asked: pl.DataFrame, order: str, pair: tuple[str, str | None])
     st.session_state[_VISITED] = True
     st.query_params["question"] = question
     return question
+
+
+def texts_of(collection: Collection, query_lang: str) -> dict[str, str]:
+    """The texts of a language's queries by question."""
+    start, end = collection.query_range(query_lang)
+    return dict(zip(collection.queries.questions[start:end], collection.queries.texts[start:end], strict=True))
 
 
 def versions(collection: Collection, question: str) -> dict[str, str]:

@@ -274,9 +274,8 @@ def draw_utility(family: ratios.Family, points: pl.DataFrame, metric: str) -> No
         widgets.selection_table(choice)
 
 
-def draw_example(family: ratios.Family, points: pl.DataFrame, alpha: float, reference: Side) -> None:
+def draw_example(chosen: Side, reference: Side) -> None:
     """The first passages for one question, at the chosen ratio and at the reference."""
-    chosen = at(family, points, alpha)
     sides = [chosen, reference]
     if any(side.key is None for side in sides):
         return
@@ -286,13 +285,11 @@ def draw_example(family: ratios.Family, points: pl.DataFrame, alpha: float, refe
     with st.container(horizontal=True):
         query_lang = widgets.pick_language("Query language", collection.languages, key="query")
         changed = data.most_changed(pair[0].key, pair[1].key, query_lang)
+        texts = examples.texts_of(collection, query_lang)
         question = st.selectbox(
-            "Question (those whose ranks differ most first)",
-            changed,
-            format_func=lambda one: examples.versions(collection, one)[query_lang],
-            key="changed-question",
+            "Question (those whose ranks differ most first)", changed, format_func=texts.get, key="changed-question"
         )
-    widgets.question_line(query_lang, examples.versions(collection, question)[query_lang])
+    widgets.question_line(query_lang, texts[question])
     for column, side, one in zip(st.columns(2, gap="medium"), sides, pair, strict=True):
         with column:
             note = f" (nearest trained: {side.nearest:g})" if side.nearest is not None and side.interpolated else ""

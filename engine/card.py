@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.catalog import COLLECTIONS, ENCODERS, SHIPPED, shipped_folder
+from engine.citations import bibtex
 from engine.encoder import SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation import Evaluation
 from engine.languages import LANGUAGES
 from engine.metrics import label
-from engine.recipe import Recipe
+from engine.recipe import FULL_ONLY, Recipe
 
 CARD = "README.md"
 
@@ -25,24 +26,6 @@ _TAGS = {"MIT": "mit", "Apache 2.0": "apache-2.0", "CC BY-SA 4.0": "cc-by-sa-4.0
 _FREE = "CC0 1.0"
 _UNKNOWN = "unknown"
 _SHOWN = (("mono", "map"), ("cross", "map"), ("multi", "map"), ("mono", "hit@1"), ("cross", "hit@1"))
-_FULL_ONLY = ("warmup", "max_length", "accumulate", "hold_out", "patience", "save_every")
-_CITATIONS = """```bibtex
-@article{elmahdy2024synergistic,
-  title  = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
-            Information Retrieval},
-  author = {Elmahdy, Adel and Lin, Sheng-Chieh and Ahmad, Amin},
-  year   = {2024},
-  note   = {arXiv:2408.10536}
-}
-
-@inproceedings{roy2020lareqa,
-  title     = {LAReQA: Language-Agnostic Answer Retrieval from a Multilingual Pool},
-  author    = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
-  booktitle = {EMNLP},
-  year      = {2020},
-  note      = {arXiv:2004.05484}
-}
-```"""
 
 
 def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
@@ -61,7 +44,7 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
     made = _Made.read(folder)
     results = _results(made, folder, list(evaluations))
     parts = [_front_matter(made, results), _head(made), _use(made), _recipe(made), _data(made)]
-    return "\n\n".join([*parts, _results_table(results), _licence(made), f"## Citation\n\n{_CITATIONS}"]) + "\n"
+    return "\n\n".join([*parts, _results_table(results), _licence(made), _citation()]) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +208,7 @@ def _recipe(made: _Made) -> str:
     recipe = made.recipe
     settings = asdict(recipe.settings)
     if recipe.method == "head":
-        settings = {name: value for name, value in settings.items() if name not in _FULL_ONLY}
+        settings = {name: value for name, value in settings.items() if name not in FULL_ONLY}
     rows = {
         "method": recipe.method,
         "strategy": recipe.strategy,
@@ -293,6 +276,10 @@ def _results_table(results: list[_Result]) -> str:
     if any(row.seen for row in results):
         told.append("\\* Not zero-shot: texts of this collection were trained on.")
     return "## Results\n\n" + "\n".join(rows) + "\n\n" + "\n\n".join(told)
+
+
+def _citation() -> str:
+    return f"## Citation\n\n```bibtex\n{bibtex(['hybrid-batch', 'lareqa'])}\n```"
 
 
 def _licence(made: _Made) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from engine.significance.bootstrap import LEAST_SEEDS
+
 LEVEL = 0.05  # of the tests
 
 
@@ -67,8 +69,8 @@ def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
         text += " No other ratio trained can be told from it."
     else:
         text += f" Alpha {in_words(near)} cannot be told from it, the others are worse."
-    if seeds == 1:
-        text += " One seed each: how much training varies is not known, so this holds for these checkpoints only."
+    if seeds < LEAST_SEEDS:
+        text += " With so few seeds how much training varies is not known: this holds for these checkpoints only."
     return text
 
 

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 TIERS = (
-    ("structures", "errors", "languages", "progress"),
+    ("structures", "errors", "languages", "progress", "citations"),
     ("frames", "recipe"),
     ("store", "collection", "catalog", "sampler", "ranking", "leaks", "runs", "reference"),
     ("encoder", "embedded", "embedding", "library"),

@@ -12,6 +12,7 @@ import pytest
 from engine import metrics
 from engine.catalog import COLLECTIONS
 from engine.certainty import UNTRAINED
+from engine.citations import BIBTEX
 from engine.evaluation import Evaluation, evaluations
 from engine.languages import language
 from engine.library import open_collection
@@ -130,7 +131,7 @@ def test_what_was_used_is_cited(found: Findings) -> None:
         "wang2024multilingual",
     ]
     assert "roy2020" not in sources.bibtex(found)
-    for entry in sources.BIBTEX.values():
+    for entry in BIBTEX.values():
         assert entry.count("{") == entry.count("}")
 
 

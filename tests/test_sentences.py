@@ -64,9 +64,10 @@ def test_a_ratio_that_may_be_the_best_is_never_called_worse(candidates: list[boo
         assert f"Alpha {in_words(near)} cannot be told from it, the others are worse" in text
 
 
-def test_with_one_seed_the_sentence_is_about_these_checkpoints_only() -> None:
+def test_with_fewer_than_three_seeds_the_sentence_is_about_these_checkpoints_only() -> None:
     frame = choice({0.0: False, 1.0: True}, 1.0)
     assert "these checkpoints only" in best_ratio("c", frame, 1)
+    assert "these checkpoints only" in best_ratio("c", frame, 2)
     assert "these checkpoints only" not in best_ratio("c", frame, 3)
 
 

@@ -40,4 +40,4 @@ with right:
     explorer.draw_utility(family, points, metric)
 
 st.subheader("One question at both ratios")
-explorer.draw_example(family, points, alpha, reference)
+explorer.draw_example(chosen, reference)

@@ -64,8 +64,7 @@ def cells(grid: np.ndarray, pattern: str) -> list[list[str]]:
 
 def frame_diagonal(figure: go.Figure, size: int) -> None:
     """Set the same-language cells off with a frame."""
-    for i in range(size):
-        outline(figure, i, i, "#333a44", 1.5)
+    outline(figure, ((i, i) for i in range(size)), "#333a44", 1.5)
 
 
 def add_means(figure: go.Figure, grid: np.ndarray, pattern: str) -> None:

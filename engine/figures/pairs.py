@@ -98,7 +98,7 @@ def pair_heatmap(
     add_means(figure, grid, "{:.2f}")
     add_clicks(figure, codes)
     if marked and set(marked) <= set(codes):
-        outline(figure, codes.index(marked[1]), codes.index(marked[0]), ACCENT, 3)
+        outline(figure, [(codes.index(marked[1]), codes.index(marked[0]))], ACCENT, 3)
     return figure
 
 

@@ -43,9 +43,9 @@ def published_heatmap(
         compact: For half a page.
     """
     figure = pair_heatmap(pairs, metric, codes, limits=limits, compact=compact)
-    for query_lang, doc_lang in () if low is None else low.select("query_lang", "doc_lang").iter_rows():
-        if query_lang in codes and doc_lang in codes:
-            outline(figure, codes.index(doc_lang), codes.index(query_lang), ACCENT, 3)
+    found = () if low is None else low.select("query_lang", "doc_lang").iter_rows()
+    shown = [pair for pair in found if set(pair) <= set(codes)]
+    outline(figure, [(codes.index(doc_lang), codes.index(query_lang)) for query_lang, doc_lang in shown], ACCENT, 3)
     return figure
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from engine import citations
 from engine.catalog import COLLECTIONS, ENCODERS, SHIPPED
 from engine.recipe import DEFAULTS, Recipe
 from engine.report.findings import Findings
@@ -21,50 +22,6 @@ from engine.store import SCHEMA_VERSION, Store
 from engine.training import checkpoint_key, read_training
 
 _PACKAGES = ("numpy", "scipy", "polars", "faiss-cpu", "torch", "sentence-transformers", "plotly", "kaleido")
-
-METHOD = "elmahdy2024synergistic"
-BIBTEX = {
-    METHOD: """@misc{elmahdy2024synergistic,
-  title = {Synergistic Approach for Simultaneous Optimization of Monolingual, Cross-lingual, and Multilingual
-           Information Retrieval},
-  author = {Elmahdy, Adel and Lin, Sheng-Chieh and Ahmad, Amin},
-  year = {2024},
-  eprint = {2408.10536},
-  archivePrefix = {arXiv}
-}""",
-    "lareqa": """@inproceedings{roy2020lareqa,
-  title = {{LAReQA}: Language-Agnostic Answer Retrieval from a Multilingual Pool},
-  author = {Roy, Uma and Constant, Noah and Al-Rfou, Rami and Barua, Aditya and Phillips, Aaron and Yang, Yinfei},
-  booktitle = {Proceedings of the 2020 Conference on Empirical Methods in Natural Language Processing (EMNLP)},
-  year = {2020},
-  eprint = {2004.05484},
-  archivePrefix = {arXiv}
-}""",
-    "xquad-r": """@inproceedings{artetxe2020crosslingual,
-  title = {On the Cross-lingual Transferability of Monolingual Representations},
-  author = {Artetxe, Mikel and Ruder, Sebastian and Yogatama, Dani},
-  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics (ACL)},
-  year = {2020},
-  eprint = {1910.11856},
-  archivePrefix = {arXiv}
-}""",
-    "mlqa-r": """@inproceedings{lewis2020mlqa,
-  title = {{MLQA}: Evaluating Cross-lingual Extractive Question Answering},
-  author = {Lewis, Patrick and O{\\u{g}}uz, Barlas and Rinott, Ruty and Riedel, Sebastian and Schwenk, Holger},
-  booktitle = {Proceedings of the 58th Annual Meeting of the Association for Computational Linguistics (ACL)},
-  year = {2020},
-  eprint = {1910.07475},
-  archivePrefix = {arXiv}
-}""",
-    "multilingual-e5-small": """@misc{wang2024multilingual,
-  title = {Multilingual {E5} Text Embeddings: A Technical Report},
-  author = {Wang, Liang and Yang, Nan and Huang, Xiaolong and Yang, Linjun and Majumder, Rangan and Wei, Furu},
-  year = {2024},
-  eprint = {2402.05672},
-  archivePrefix = {arXiv}
-}""",
-}
-"""Entries by what they are of: the method, the collections, the encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +86,10 @@ def _encoder(name: str) -> Source:
 
 def bibtex(found: Findings) -> str:
     """BibTeX of the method, the collections and the encoder."""
-    keys = [METHOD]
     opened = _opened(found)
     fetched = [name for name in COLLECTIONS if name in (opened.get("collection"), opened.get("training"))]
-    keys += ["lareqa", *fetched] if fetched else []
-    if found.family.recipe.encoder_name in BIBTEX:
-        keys.append(found.family.recipe.encoder_name)
-    return "\n\n".join(BIBTEX[key] for key in keys) + "\n"
+    lareqa = ["lareqa"] if fetched else []
+    return citations.bibtex(["hybrid-batch", *lareqa, *fetched, found.family.recipe.encoder_name]) + "\n"
 
 
 def versions() -> dict[str, str]:
