@@ -16,7 +16,6 @@ from engine.store import Kind, Store
 
 _PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "polars", "scikit-learn", "streamlit", "plotly")
 _KINDS: tuple[Kind, ...] = ("collections", "encoders", "embeddings", "checkpoints", "ranks", "imports")
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _ENOUGH_BYTES = 5_000_000_000
 
 
@@ -64,11 +63,12 @@ def _device() -> Finding:
 
 
 def _browser() -> Finding:
-    found = next((name for name in _BROWSERS if shutil.which(name)), None)
+    from engine.report.images import NEEDED, browser
+
+    found = browser()
     if found:
         return Finding("browser for figures", found)
-    advice = "install Chrome or Chromium to export PDF, SVG and PNG"
-    return Finding("browser for figures", "missing", good=False, advice=advice)
+    return Finding("browser for figures", "missing", good=False, advice=NEEDED)
 
 
 def _fetched(store: Store) -> Iterator[Finding]:

