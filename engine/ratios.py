@@ -6,7 +6,7 @@ Between trained ratios a value is interpolated linearly from the means of its ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from engine.errors import InputError
 from engine.evaluation import Evaluation
 from engine.metrics import METRICS
-from engine.recipe import Recipe
+from engine.recipe import DEFAULTS, Recipe
 from engine.significance.resampled import UTILITY_PARTS, checked_weights
 from engine.store import digest
 from engine.structures import SETTINGS
@@ -76,6 +76,22 @@ def _family(
     recipe, evaluation = members[0]
     on = evaluation.about["collection"]["digest"]
     return Family(key, recipe, members, bases.get((recipe.encoder, digest(recipe.prompts), on)))
+
+
+def sweep_arguments(family: Family) -> list[str]:
+    """What stands behind `python -m engine` to make more of a sweep; its ratios and seeds are to be added."""
+    recipe, opened = family.recipe, family.evaluations[0][1].about.get("opened_as") or {}
+    # With fewer collections to keep apart, other questions would be left out of training: another sweep.
+    evaluations = opened.get("evaluations", [opened.get("collection", family.collection)])
+    command = ["sweep", "--encoder", opened.get("base", recipe.encoder_name)]
+    command += ["--train", opened.get("training", recipe.collection_name)]
+    command += ["--eval", ",".join(evaluations), "--method", recipe.method]
+    command += ["--every", str(opened["every"])] if opened.get("every", 1) != 1 else []
+    defaults = asdict(DEFAULTS[recipe.method])
+    for name, value in asdict(recipe.settings).items():
+        if value is not None and value != defaults[name]:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    return command
 
 
 def points(family: Family) -> pl.DataFrame:

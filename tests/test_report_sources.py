@@ -146,6 +146,14 @@ def test_the_commands_repeat_the_sweep(found: Findings) -> None:
     assert split[-1] == ["report", "--out", "my report"]
 
 
+def test_the_commands_keep_all_collections_apart_that_the_sweep_did(found: Findings) -> None:
+    """With fewer, other questions would be left out of training, and another sweep would be the result."""
+    lines = sources.commands(as_if(found, evaluations=["demo", "xquad-r"]), ["report", "--out", "x"])
+    split = [shlex.split(line)[3:] for line in lines]
+    assert split[0] == ["fetch", "xquad-r"]
+    assert options_of(split[1]).eval == ["demo", "xquad-r"]
+
+
 def test_ratios_with_other_seeds_are_commands_of_their_own(found: Findings) -> None:
     members = tuple(one for one in found.family.evaluations if one[0].alpha != 0.5 or one[0].seed == 0)
     fewer = replace(found, family=replace(found.family, evaluations=members))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -12,7 +11,6 @@ import engine
 from dashboard.data.evaluations import FRAMES, changed_at, pairs, store
 from engine import ratios, runs
 from engine.catalog import DEMO_SETTINGS
-from engine.recipe import DEFAULTS
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -63,18 +61,8 @@ def _mean_pairs(family_key: str, folder: str, changed: int) -> dict[float, pl.Da
 
 def sweep_command(family: ratios.Family, alphas: list[float], seeds: list[int]) -> list[str]:
     """The engine's command that adds ratios to a sweep."""
-    recipe, opened = family.recipe, family.evaluations[0][1].about["opened_as"]
-    defaults, settings = asdict(DEFAULTS[recipe.method]), asdict(recipe.settings)
-    base, training = opened.get("base", recipe.encoder_name), opened.get("training", recipe.collection_name)
-    # With fewer collections to keep apart, other questions would be left out of training: another sweep.
-    evaluations = opened.get("evaluations", [opened["collection"]])
-    command = ["sweep", "--encoder", base, "--train", training, "--eval", ",".join(evaluations)]
-    command += ["--every", str(opened["every"]), "--method", recipe.method]
-    command += ["--alphas", ",".join(f"{alpha:g}" for alpha in alphas), "--seeds", ",".join(map(str, seeds))]
-    for name, value in settings.items():
-        if value is not None and value != defaults[name]:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    return command
+    command = [*ratios.sweep_arguments(family), "--alphas", ",".join(f"{alpha:g}" for alpha in alphas)]
+    return [*command, "--seeds", ",".join(map(str, seeds))]
 
 
 def start_demo(*, again: bool = False) -> runs.Run:

@@ -15,7 +15,8 @@ import polars as pl
 
 from engine import citations
 from engine.catalog import COLLECTIONS, ENCODERS, SHIPPED
-from engine.recipe import DEFAULTS, Recipe
+from engine.ratios import sweep_arguments
+from engine.recipe import Recipe
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
 from engine.store import SCHEMA_VERSION, Store
@@ -115,23 +116,16 @@ def commands(found: Findings, report: Sequence[str]) -> list[str]:
         report: The arguments of the report itself.
     """
     opened = _opened(found)
-    names = [opened.get("training", found.family.recipe.collection_name), opened.get("collection", "")]
+    evaluations = opened.get("evaluations", [opened.get("collection", "")])
+    names = [opened.get("training", found.family.recipe.collection_name), *evaluations]
     fetched = [["fetch", name] for name in dict.fromkeys(names) if name in COLLECTIONS]
-    lines = [*fetched, *_sweeps(found, opened), list(report)]
+    lines = [*fetched, *_sweeps(found), list(report)]
     return [f"python -m engine {shlex.join(line)}" for line in lines]
 
 
-def _sweeps(found: Findings, opened: dict[str, Any]) -> list[list[str]]:
+def _sweeps(found: Findings) -> list[list[str]]:
     """The sweeps that train and evaluate all systems: one for each set of seeds."""
-    recipe = found.family.recipe
-    common = ["sweep", "--encoder", str(opened.get("base", recipe.encoder_name))]
-    common += ["--train", str(opened.get("training", recipe.collection_name))]
-    common += ["--eval", str(opened.get("collection", found.family.collection)), "--method", recipe.method]
-    common += ["--every", str(opened["every"])] if opened.get("every", 1) != 1 else []
-    defaults = asdict(DEFAULTS[recipe.method])
-    for name, value in asdict(recipe.settings).items():
-        if value is not None and value != defaults[name]:
-            common += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+    common = sweep_arguments(found.family)
     members = [one for one, _ in found.family.evaluations]
     groups: dict[tuple[int, ...], list[float]] = {}
     for alpha in sorted({one.alpha for one in members if one.strategy == "hybrid"}):
