@@ -22,20 +22,24 @@ st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 2.6rem; max-wi
 
 PAGES = {
     "Results": [
-        st.Page("app_pages/explorer.py", title="Ratio explorer", icon=":material/tune:", default=True),
-        st.Page("app_pages/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
-        st.Page("app_pages/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
-        st.Page("app_pages/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),
-        st.Page("app_pages/report.py", title="Report", icon=":material/description:", url_path="report"),
+        st.Page("pages/explorer/explorer.py", title="Ratio explorer", icon=":material/tune:", default=True),
+        st.Page("pages/pairs/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
+        st.Page("pages/bias/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
+        st.Page("pages/examples/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),
+        st.Page("pages/report/report.py", title="Report", icon=":material/description:", url_path="report"),
     ],
     "Literature": [
-        st.Page("app_pages/published.py", title="Published", icon=":material/menu_book:", url_path="published"),
-        st.Page("app_pages/clip.py", title="CLIP, observed", icon=":material/image_search:", url_path="clip"),
+        st.Page("pages/published/published.py", title="Published", icon=":material/menu_book:", url_path="published"),
+        st.Page("pages/clip/clip.py", title="CLIP, observed", icon=":material/image_search:", url_path="clip"),
     ],
     "Work": [
-        st.Page("app_pages/train.py", title="Train", icon=":material/model_training:", url_path="train"),
-        st.Page("app_pages/evaluate.py", title="Fetch and evaluate", icon=":material/download:", url_path="evaluate"),
-        st.Page("app_pages/exchange.py", title="Import and export", icon=":material/swap_vert:", url_path="exchange"),
+        st.Page("pages/train/train.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page(
+            "pages/evaluate/evaluate.py", title="Fetch and evaluate", icon=":material/download:", url_path="evaluate"
+        ),
+        st.Page(
+            "pages/exchange/exchange.py", title="Import and export", icon=":material/swap_vert:", url_path="exchange"
+        ),
     ],
 }
 

@@ -8,23 +8,24 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from dashboard import data
-from engine import figures, runs
+from dashboard import cached
+from engine import figures
+from engine.collections.languages import language
 from engine.exchange import limits
-from engine.languages import language
-from engine.metrics import METRICS, label
-from engine.sentences import LEVEL
+from engine.ranks.metrics import METRICS, label
+from engine.storage import jobs
+from engine.sweeps.prose import LEVEL
 
 CHART = {"displayModeBar": False}
 CORRECTIONS = {"p_holm": "Holm", "p_bh": "Benjamini-Hochberg", "p": "uncorrected"}
 
 
-def pick_evaluation() -> data.Listed:
+def pick_evaluation() -> cached.Listed:
     """Pick a collection and a checkpoint in the sidebar; without any evaluation, say how to get one and stop.
 
     Another page leads here with an evaluation's key in the address, as `evaluation`.
     """
-    listed = data.evaluations()
+    listed = cached.evaluations()
     if not listed:
         no_evaluation()
     if wanted := st.query_params.get("evaluation"):
@@ -50,11 +51,11 @@ def no_evaluation() -> None:
         "The pages show measurements only, and none has been made on this machine. "
         "Fetch a collection and evaluate an encoder on it; the default encoder needs no download."
     )
-    st.page_link("app_pages/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+    st.page_link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
     st.stop()
 
 
-def provenance(one: data.Listed) -> str:
+def provenance(one: cached.Listed) -> str:
     """What determined an evaluation's numbers, as a list in Markdown."""
     collection, encoder = one.about["collection"], one.about["encoder"]
     prompts = " / ".join(f"`{text}`" if text else "none" for text in encoder["prompts"].values())
@@ -71,7 +72,7 @@ def provenance(one: data.Listed) -> str:
     return "\n".join(f"- {line}" for line in [*lines, *left_out])
 
 
-def tell_import(one: data.Listed) -> None:
+def tell_import(one: cached.Listed) -> None:
     """Say of an imported evaluation where it is from, and which of its numbers are bounds."""
     told = limits(one.about)
     if told:
@@ -86,17 +87,17 @@ def watch_runs(kinds: tuple[str, ...], shown: int) -> None:
         kinds: Commands of the engine, such as "sweep".
         shown: How many evaluations the page shows.
     """
-    going = [run for run in runs.all_runs(data.store()) if run.arguments[0] in kinds and run.state == "running"]
+    going = [run for run in jobs.all_runs(cached.store()) if run.arguments[0] in kinds and run.state == "running"]
     if going:
         st.fragment(_watch, run_every=1.0)([run.key for run in going], shown)
 
 
 def _watch(keys: list[str], shown: int) -> None:
-    found = [runs.read(data.store(), key) for key in keys]
+    found = [jobs.read(cached.store(), key) for key in keys]
     for run in found:
         whole = f", {run.overall}" if run.overall else ""
         st.progress(min(1.0, run.fraction), text=f"{run.title}: {run.stage} {100 * run.fraction:.0f} %{whole}")
-    if any(run.state != "running" for run in found) or len(data.evaluations()) != shown:
+    if any(run.state != "running" for run in found) or len(cached.evaluations()) != shown:
         st.rerun(scope="app")
 
 

@@ -8,8 +8,8 @@ from itertools import permutations
 import numpy as np
 import polars as pl
 
-from engine.frames import RANKS, TOP
-from engine.structures import Collection
+from engine.collections.structures import Collection
+from engine.ranks.schema import RANKS, TOP
 from tests import oracle
 
 LANGUAGES = ("ar", "de", "en", "hi")

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.store import MANIFEST, Store
-from engine.structures import Collection, Corpus, Qrels, Queries
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
+from engine.storage.store import MANIFEST, Store
 
 _SENTENCES = {
     "ar": (
@@ -224,7 +224,7 @@ def read_entry(folder: Path) -> dict[str, bytes]:
 
 def python_with_store(store: Store, code: str) -> subprocess.Popen[str]:
     """Start another process that has `store`, `Path`, `os` and `signal` at hand and runs the code."""
-    imports = "import os, signal\nfrom pathlib import Path\nfrom engine.store import Store\n"
+    imports = "import os, signal\nfrom pathlib import Path\nfrom engine.storage.store import Store\n"
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-c", f"{imports}store = Store({str(store.root)!r})\n{code}"],
         cwd=Path(__file__).resolve().parents[1],

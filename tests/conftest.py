@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine import runs
-from engine.store import Store
-from engine.structures import Collection
+from engine.collections.structures import Collection
+from engine.storage import jobs
+from engine.storage.store import Store
 from tests import builders
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
     Page tests read it by `demo_cache`; nobody writes into it.
     """
-    from engine.catalog import DEMO_SETTINGS
-    from engine.recipe import DEFAULTS
-    from engine.sweep import Sweep, run_sweep
+    from engine.collections.catalog import DEMO_SETTINGS
+    from engine.sweeps.sweep import Sweep, run_sweep
+    from engine.training.recipe import DEFAULTS
 
     store = Store(tmp_path_factory.mktemp("demo") / "cache")
     settings = replace(DEFAULTS["head"], **{**DEMO_SETTINGS, "steps": 20})
@@ -83,9 +83,9 @@ def demo_cache(demo_store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
 @pytest.fixture(scope="session")
 def demo_report(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Written:
     """A report of the demo's sweep in all formats, at alpha = 1 in detail; nobody writes into it."""
-    from engine.evaluation import evaluations
-    from engine.ratios import families
+    from engine.evaluation.evaluate import evaluations
     from engine.report import Request, write_report
+    from engine.sweeps.results import families
 
     [family] = families(list(evaluations(demo_store)))
     return write_report(
@@ -98,10 +98,10 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """Commands that pages start in the background, as far as the test has come; none is really started."""
     found: list[tuple[str, ...]] = []
 
-    def start(arguments: Sequence[str], store: Store, title: str) -> runs.Run:
+    def start(arguments: Sequence[str], store: Store, title: str) -> jobs.Run:
         found.append(tuple(arguments))
         now = time.time()
-        return runs.Run("k", title, tuple(arguments), "running", "start", 0.0, None, "", "", now, now)
+        return jobs.Run("k", title, tuple(arguments), "running", "start", 0.0, None, "", "", now, now)
 
-    monkeypatch.setattr(runs, "start", start)
+    monkeypatch.setattr(jobs, "start", start)
     return found

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 from ir_measures import AP, RR, R, Success, nDCG
 
-from engine.evaluation import Evaluation, collection_digest, find_evaluation, write_evaluation
-from engine.ranking import rank_collection
-from engine.store import Store, digest
-from engine.structures import Collection
+from engine.collections.structures import Collection
+from engine.evaluation.evaluate import Evaluation, collection_digest, find_evaluation, write_evaluation
+from engine.ranks.ranking import rank_collection
+from engine.storage.store import Store, digest
 
 MEASURES = {
     "map": AP,

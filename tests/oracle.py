@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from engine.frames import RANKS, TOP
-from engine.structures import Collection, Corpus, Qrels, Queries
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
+from engine.ranks.schema import RANKS, TOP
 
 Row = tuple[str, str, str, int, int, int, float]
 """One row of a frame of ranks."""

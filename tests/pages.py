@@ -17,7 +17,7 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from engine.commands import MODULES
-from engine.store import Store
+from engine.storage.store import Store
 
 APP = Path(__file__).resolve().parents[1] / "dashboard" / "app.py"
 _TEXTS = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "success")
@@ -27,12 +27,12 @@ def open_page(name: str = "explorer", **query: str) -> AppTest:
     """A page as it is after its first run, without a traceback.
 
     Args:
-        name: Its file in `app_pages/`.
+        name: Its file in `pages/`.
         **query: What stands in the address bar.
     """
     page = AppTest.from_file(APP, default_timeout=120)
     if name != "explorer":
-        page.switch_page(f"app_pages/{name}.py")
+        page.switch_page(f"pages/{name}/{name}.py")
     for key, value in query.items():
         page.query_params[key] = value
     return sound(page.run())

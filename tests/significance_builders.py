@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from scipy.stats import binom
 
-from engine.frames import RANKS
+from engine.ranks.schema import RANKS
 from engine.significance import QuestionSums
-from engine.significance.sums import CELLS
+from engine.significance.per_question import CELLS
 
 LANGUAGES = ("ar", "de", "en", "hi")
 POOL = 500

@@ -1,4 +1,4 @@
-"""engine.alarms: they ring at faults that are known, and are silent on data without."""
+"""engine.evaluation.checks: they ring at faults that are known, and are silent on data without."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import alarms
+from engine.collections.structures import Collection, Corpus, Qrels
 from engine.errors import InputError
-from engine.structures import Collection, Corpus, Qrels
+from engine.evaluation import checks
 from tests.builders import parallel_collection
 
 MLQA = ("ar", "de", "en", "hi", "es", "vi", "zh")
@@ -40,7 +40,7 @@ def cells(grid: np.ndarray, codes: tuple[str, ...] | None = None) -> pl.DataFram
 
 
 def test_the_broken_pair_of_mlqa_rings_and_no_other():
-    found = alarms.low_cells(cells(MTEB_2, MLQA), "score")
+    found = checks.low_cells(cells(MTEB_2, MLQA), "score")
     assert found.select("query_lang", "doc_lang").rows() == [("ar", "de")]
     row = found.row(0, named=True)
     assert row["value"] == 0.00182
@@ -51,11 +51,11 @@ def test_the_broken_pair_of_mlqa_rings_and_no_other():
 def test_the_same_results_with_that_pair_mended_are_silent():
     mended = MTEB_2.copy()
     mended[0, 1] = 0.42
-    assert alarms.low_cells(cells(mended, MLQA), "score").is_empty()
+    assert checks.low_cells(cells(mended, MLQA), "score").is_empty()
 
 
 def test_the_alarm_says_what_was_expected():
-    row = alarms.cell_alarms(cells(MTEB_2, MLQA), "score", "R@1").row(0, named=True)
+    row = checks.cell_alarms(cells(MTEB_2, MLQA), "score", "R@1").row(0, named=True)
     assert (row["kind"], row["place"], row["severity"]) == ("low cell", "ar-de", "severe")
     assert "R@1 0.002" in row["message"]
     assert "predict 0.4" in row["message"]
@@ -64,7 +64,7 @@ def test_the_alarm_says_what_was_expected():
 def test_two_broken_pairs_ring_the_worse_one_first():
     broken = MTEB_2.copy()
     broken[4, 6] = 0.05
-    found = alarms.low_cells(cells(broken, MLQA), "score")
+    found = checks.low_cells(cells(broken, MLQA), "score")
     assert found.select("query_lang", "doc_lang").rows() == [("ar", "de"), ("es", "zh")]
 
 
@@ -74,7 +74,7 @@ def test_additive_data_with_noise_ring_rarely_even_if_every_low_cell_mattered(si
     rung = 0
     for _ in range(runs):
         grid = 5 + rng.standard_normal((size, 1)) + rng.standard_normal((1, size)) + rng.standard_normal((size, size))
-        rung += not alarms.low_cells(cells(grid), "score", share=np.inf).is_empty()
+        rung += not checks.low_cells(cells(grid), "score", share=np.inf).is_empty()
     assert rung <= most * runs + 3 * (most * runs) ** 0.5
 
 
@@ -87,7 +87,7 @@ def test_additive_data_with_noise_ring_rarely_even_if_every_low_cell_mattered(si
 def test_scores_that_scatter_as_those_of_1190_queries_are_silent(rows, columns, seed):
     chance = 0.3 + np.array(rows)[:, None] + np.array(columns)
     hits = np.random.default_rng(seed).binomial(1190, chance) / 1190
-    assert alarms.low_cells(cells(hits), "score").is_empty()
+    assert checks.low_cells(cells(hits), "score").is_empty()
 
 
 @settings(deadline=None, max_examples=60)
@@ -97,39 +97,39 @@ def test_a_cell_that_falls_to_nothing_rings_wherever_it_is(seed, size):
     grid = 0.5 + 0.1 * rng.random((size, 1)) + 0.1 * rng.random((1, size)) + 0.01 * rng.standard_normal((size, size))
     i, j = rng.integers(size, size=2)
     grid[i, j] = 0.001
-    assert alarms.low_cells(cells(grid), "score").select("query_lang", "doc_lang").rows() == [(f"q{i}", f"d{j}")]
+    assert checks.low_cells(cells(grid), "score").select("query_lang", "doc_lang").rows() == [(f"q{i}", f"d{j}")]
 
 
 def test_a_high_cell_is_no_alarm_nor_is_a_low_one_that_keeps_half():
     grid = np.full((5, 5), 0.4) + 0.001 * np.random.default_rng(1).standard_normal((5, 5))
     grid[1, 2], grid[3, 3] = 0.9, 0.25
-    assert alarms.low_cells(cells(grid), "score").is_empty()
+    assert checks.low_cells(cells(grid), "score").is_empty()
 
 
 def test_exactly_additive_data_with_one_fault_ring():
     grid = np.add.outer(np.arange(5.0), np.arange(5.0)) / 10 + 0.3
-    assert alarms.low_cells(cells(grid), "score").is_empty()
+    assert checks.low_cells(cells(grid), "score").is_empty()
     grid[2, 2] = 0.0
-    assert alarms.low_cells(cells(grid), "score").height == 1
+    assert checks.low_cells(cells(grid), "score").height == 1
 
 
 def test_missing_pairs_do_not_hinder():
     grid = MTEB_2.copy()
     grid[[2, 3, 6], [5, 0, 6]] = np.nan
-    assert alarms.low_cells(cells(grid, MLQA), "score").select("query_lang", "doc_lang").rows() == [("ar", "de")]
+    assert checks.low_cells(cells(grid, MLQA), "score").select("query_lang", "doc_lang").rows() == [("ar", "de")]
 
 
 def test_few_languages_tell_nothing():
-    assert alarms.low_cells(cells(MTEB_2[:3, :3], MLQA[:3]), "score").is_empty()
-    assert alarms.low_cells(cells(np.full((1, 1), 0.5)), "score").is_empty()
+    assert checks.low_cells(cells(MTEB_2[:3, :3], MLQA[:3]), "score").is_empty()
+    assert checks.low_cells(cells(np.full((1, 1), 0.5)), "score").is_empty()
 
 
 def test_a_frame_that_does_not_fit_is_refused():
     with pytest.raises(InputError, match="lacks the columns map"):
-        alarms.low_cells(cells(MTEB_2), "map")
+        checks.low_cells(cells(MTEB_2), "map")
     twice = pl.concat([cells(MTEB_2), cells(MTEB_2)])
     with pytest.raises(InputError, match="a pair of languages has two rows"):
-        alarms.low_cells(twice, "score")
+        checks.low_cells(twice, "score")
 
 
 def with_texts(collection: Collection, changes: dict[int, str]) -> Collection:
@@ -139,14 +139,14 @@ def with_texts(collection: Collection, changes: dict[int, str]) -> Collection:
 
 
 def test_a_sound_collection_is_silent(tiny_collection):
-    assert alarms.collection_alarms(tiny_collection).is_empty()
-    assert alarms.collection_alarms(tiny_collection).schema == alarms.ALARMS
+    assert checks.collection_alarms(tiny_collection).is_empty()
+    assert checks.collection_alarms(tiny_collection).schema == checks.ALARMS
 
 
 def test_candidates_that_repeat_another_are_counted_by_language(tiny_collection):
     # Arabic candidates are rows 0 to 5; row 2 answers question q1, row 1 answers nothing.
     texts = tiny_collection.corpus.texts
-    found = alarms.collection_alarms(with_texts(tiny_collection, {3: texts[4], 9: f" {texts[7]} "}))
+    found = checks.collection_alarms(with_texts(tiny_collection, {3: texts[4], 9: f" {texts[7]} "}))
     assert found["kind"].to_list() == ["duplicate candidates"] * 2
     assert found["place"].to_list() == ["ar", "de"]
     assert found["message"][0].startswith("Arabic: 1 candidate repeats another's text")
@@ -157,15 +157,15 @@ def test_judgements_whose_answer_also_stands_where_it_counts_as_wrong_are_counte
     texts = tiny_collection.corpus.texts
     unharmed = with_texts(tiny_collection, {3: texts[1]})
     harmed = with_texts(tiny_collection, {1: texts[2]})
-    assert "affected" not in alarms.collection_alarms(unharmed)["message"][0]
+    assert "affected" not in checks.collection_alarms(unharmed)["message"][0]
     judged = int((tiny_collection.qrels.documents == 2).sum())
     assert judged == 3
-    assert f"{judged} judgements are affected" in alarms.collection_alarms(harmed)["message"][0]
+    assert f"{judged} judgements are affected" in checks.collection_alarms(harmed)["message"][0]
 
 
 def test_a_text_in_two_languages_is_no_duplicate(tiny_collection):
     texts = tiny_collection.corpus.texts
-    assert alarms.collection_alarms(with_texts(tiny_collection, {0: texts[6]})).is_empty()
+    assert checks.collection_alarms(with_texts(tiny_collection, {0: texts[6]})).is_empty()
 
 
 def test_a_language_without_candidates_is_named():
@@ -176,7 +176,7 @@ def test_a_language_without_candidates_is_named():
         corpus=Corpus(*(part[kept:] for part in (whole.corpus.passages, whole.corpus.languages, whole.corpus.texts))),
         qrels=Qrels(np.array([0, 1]), np.array([0, 0])),
     )
-    found = alarms.collection_alarms(less).row(0, named=True)
+    found = checks.collection_alarms(less).row(0, named=True)
     assert found == {
         "kind": "missing language",
         "place": "de",
@@ -193,7 +193,7 @@ def pairs(counts: dict[tuple[str, str], int]) -> pl.DataFrame:
 
 
 def test_pairs_without_queries_and_of_unequal_size_are_told():
-    found = alarms.pair_alarms(pairs({("de", "de"): 517, ("de", "en"): 161, ("en", "en"): 1148}), ["de", "en"])
+    found = checks.pair_alarms(pairs({("de", "de"): 517, ("de", "en"): 161, ("en", "en"): 1148}), ["de", "en"])
     assert found["kind"].to_list() == ["missing pairs", "unequal pairs"]
     assert found["place"].to_list() == ["en-de", "de-en"]
     assert found["message"][0].startswith("1 of 4 pairs have no query (en-de)")
@@ -203,13 +203,13 @@ def test_pairs_without_queries_and_of_unequal_size_are_told():
 
 def test_pairs_of_like_size_are_silent_up_to_twice():
     equal = {(a, b): 100 for a in ("de", "en") for b in ("de", "en")}
-    assert alarms.pair_alarms(pairs(equal), ["de", "en"]).is_empty()
-    assert alarms.pair_alarms(pairs(equal | {("de", "en"): 199}), ["de", "en"]).is_empty()
-    assert alarms.pair_alarms(pairs(equal | {("de", "en"): 200}), ["de", "en"]).height == 1
+    assert checks.pair_alarms(pairs(equal), ["de", "en"]).is_empty()
+    assert checks.pair_alarms(pairs(equal | {("de", "en"): 199}), ["de", "en"]).is_empty()
+    assert checks.pair_alarms(pairs(equal | {("de", "en"): 200}), ["de", "en"]).height == 1
 
 
 def test_only_five_missing_pairs_are_named():
-    message = alarms.pair_alarms(pairs({("a", "a"): 1}), ["a", "b", "c"])["message"][0]
+    message = checks.pair_alarms(pairs({("a", "a"): 1}), ["a", "b", "c"])["message"][0]
     assert message.startswith("8 of 9 pairs have no query (a-b, a-c, b-a, b-b, b-c and 3 more)")
 
 
@@ -221,21 +221,21 @@ def test_only_five_missing_pairs_are_named():
     ],
 )
 def test_texts_seen_in_training_are_told(seen, told):
-    found = alarms.training_alarms({"seen_in_training": seen, "collection": {"name": "demo"}})
+    found = checks.training_alarms({"seen_in_training": seen, "collection": {"name": "demo"}})
     assert found["severity"].to_list() == ["severe"]
     assert told in found["message"][0]
 
 
 @pytest.mark.parametrize("about", [{}, {"seen_in_training": None}, {"seen_in_training": {"queries": 0, "passages": 0}}])
 def test_nothing_seen_in_training_is_silent(about):
-    assert alarms.training_alarms(about).is_empty()
+    assert checks.training_alarms(about).is_empty()
 
 
 def test_all_alarms_of_an_evaluation_stand_together_the_severe_ones_first(tiny_collection):
     texts = tiny_collection.corpus.texts
     table = cells(MTEB_2, MLQA).rename({"score": "map"}).with_columns(queries=pl.Series([100] * 48 + [500]))
     about = {"collection": {"name": "x", "languages": list(MLQA)}, "seen_in_training": {"queries": 2, "passages": 0}}
-    found = alarms.find(about, table, with_texts(tiny_collection, {3: texts[4]}))
+    found = checks.find(about, table, with_texts(tiny_collection, {3: texts[4]}))
     assert found["kind"].to_list() == ["seen in training", "low cell", "unequal pairs", "duplicate candidates"]
     assert found["severity"].to_list() == ["severe", "severe", "note", "note"]
-    assert alarms.find(about, table)["kind"].to_list()[-1] == "unequal pairs"
+    assert checks.find(about, table)["kind"].to_list()[-1] == "unequal pairs"

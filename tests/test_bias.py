@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from engine import bias
 from engine.errors import InputError
-from engine.frames import RANKS, TOP
-from engine.ranking import rank_collection
+from engine.ranks.ranking import rank_collection
+from engine.ranks.schema import RANKS, TOP
 from tests import oracle
 
 LANGUAGES = ("de", "en", "th")

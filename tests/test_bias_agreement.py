@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from engine import bias
 from engine.bias.agreement import correlations
 from engine.errors import InputError
-from engine.frames import TOP
+from engine.ranks.schema import TOP
 from tests.bias_builders import ranked
 
 

@@ -14,7 +14,7 @@ from scipy.stats import chi2, friedmanchisquare
 from engine import bias
 from engine.bias.documents import blocks_of, expected_concordance, statistic
 from engine.errors import InputError
-from engine.frames import RANKS
+from engine.ranks.schema import RANKS
 from tests.bias_builders import LANGUAGES, parallel, ranked
 from tests.significance_builders import ranks_by_chance
 

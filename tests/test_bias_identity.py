@@ -1,4 +1,4 @@
-"""engine.bias.identity: how much language vectors hold, against numpy, scikit-learn and planted structure."""
+"""engine.bias.language_probe: how much language vectors hold, against numpy, scikit-learn and planted structure."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bias.identity import answering_passages, identity, language_means, language_variance, probe, project
+from engine.bias.language_probe import answering_passages, identity, language_means, language_variance, probe, project
 from engine.errors import InputError
-from engine.frames import RANKS
+from engine.ranks.schema import RANKS
 from tests.bias_builders import LANGUAGES
 
 

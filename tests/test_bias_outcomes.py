@@ -1,4 +1,4 @@
-"""engine.bias.outcomes: the four outcomes of the first result."""
+"""engine.bias.first_result: the four outcomes of the first result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from engine import bias
 from engine.bias import OUTCOMES
-from engine.bias.outcomes import with_random
+from engine.bias.first_result import with_random
 from tests.bias_builders import every_ranking, ranked
 
 
@@ -30,7 +30,7 @@ def test_every_query_has_one_outcome_and_it_is_the_one_that_a_slow_loop_finds():
 
 
 def test_the_right_ones_together_are_the_hits_at_1():
-    from engine import metrics
+    from engine.ranks import metrics
 
     ranks, top, *_ = ranked(np.random.default_rng(2), own=0.5, skill=2.0)
     shares = bias.outcomes(ranks, top)

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from engine import bias
-from engine.bias.sums import EFFECT
+from engine.bias.per_question import EFFECT
 from engine.errors import InputError
 from engine.significance import resample
 from tests import oracle

@@ -17,9 +17,9 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from engine import runs
-from engine.languages import language
-from engine.store import Store
+from engine.collections.languages import language
+from engine.storage import jobs
+from engine.storage.store import Store
 from tests.pages import APP, copy_of
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -65,8 +65,8 @@ def site(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     finally:
         server.terminate()
         server.wait(20)
-        for run in runs.all_runs(store):
-            runs.stop(store, run.key)
+        for run in jobs.all_runs(store):
+            jobs.stop(store, run.key)
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -172,7 +172,7 @@ def test_a_ratio_is_trained_from_the_page_and_its_point_arrives_without_a_reload
     assert len(list(site.store.entries("ranks"))) == known + 3  # as many seeds as the other ratios have
     assert tab.get_by_role("button", name="Train alpha = 0.25 now").count() == 0
     assert tab.evaluate("window.sameTab") is True
-    [run] = runs.all_runs(site.store)
+    [run] = jobs.all_runs(site.store)
     assert run.state == "finished"
 
 

@@ -12,16 +12,16 @@ from huggingface_hub import ModelCard
 from sentence_transformers import SentenceTransformer
 
 from engine import exchange
-from engine.card import CARD, card_of
-from engine.encoder import SentenceEncoder
+from engine.collections.contamination import MARKS
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
-from engine.evaluation import evaluate, evaluations
-from engine.leaks import MARKS
-from engine.library import open_encoder
-from engine.merging import merge_checkpoints
-from engine.recipe import Recipe, Settings
-from engine.store import Store
-from engine.training import train
+from engine.evaluation.evaluate import evaluate, evaluations
+from engine.storage.store import Store
+from engine.training.merge import merge_checkpoints
+from engine.training.model_card import CARD, card_of
+from engine.training.recipe import Recipe, Settings
+from engine.training.train import train
 from tests.checkpoints import tiny_bert
 from tests.exchange_builders import evaluated
 from tests.training_builders import made_up_collection, recipe_for, same_weights

@@ -13,13 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from engine import catalog
-from engine.catalog import COLLECTIONS, CollectionSource, collection_source, fetch_collection, fetched_folder
-from engine.collection import read_collection
+from engine.collections import catalog
+from engine.collections.catalog import (
+    COLLECTIONS,
+    CollectionSource,
+    collection_source,
+    fetch_collection,
+    fetched_folder,
+)
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection
+from engine.encoders.resolve import open_collection
 from engine.errors import EngineError, FetchError, InputError, StoreError
-from engine.library import open_collection
-from engine.store import Store
-from engine.structures import Collection
+from engine.storage.store import Store
 from tests.builders import contents
 
 

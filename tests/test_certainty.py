@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from engine import evaluations
-from engine.certainty import UNTRAINED, System, answer, choose, difference, ratios_of, resample_family, systems
-from engine.ratios import Family, curve, families, points
 from engine.significance import Resampled
-from engine.store import Store
+from engine.storage.store import Store
+from engine.sweeps.results import Family, curve, families, points
+from engine.sweeps.uncertainty import UNTRAINED, System, answer, choose, difference, ratios_of, resample_family, systems
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_figures_are_the_means_over_seeds_of_the_evaluations(
 
 
 def test_sums_that_a_caller_keeps_are_asked_for_once_an_evaluation(family: Family) -> None:
-    from engine.certainty import evaluation_sums
+    from engine.sweeps.uncertainty import evaluation_sums
 
     asked = []
 

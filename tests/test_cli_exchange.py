@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.collection import read_collection
-from engine.evaluation import evaluations
-from engine.store import Store
-from engine.training import train
+from engine.collections.reading import read_collection
+from engine.evaluation.evaluate import evaluations
+from engine.storage.store import Store
+from engine.training.train import train
 from tests import builders
 from tests.checkpoints import tiny_bert
 from tests.command_line import Run, runner, the_error

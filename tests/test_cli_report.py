@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import runs
 from engine.report import images, write
-from engine.store import Store
+from engine.storage import jobs
+from engine.storage.store import Store
 from tests.command_line import Run, runner, the_error
 from tests.pages import copy_of
 from tests.report_builders import files_of
@@ -113,15 +113,15 @@ def test_without_a_browser_it_says_what_to_install(run: Run, monkeypatch: pytest
 def test_it_runs_in_the_background_and_can_be_watched(demo_store: Store, tmp_path: Path) -> None:
     store = copy_of(demo_store, tmp_path / "cache")
     out = tmp_path / "out"
-    started = runs.start(["report", "--out", str(out), *QUICK, "--zip"], store, "a report")
+    started = jobs.start(["report", "--out", str(out), *QUICK, "--zip"], store, "a report")
     stages = set()
     for _ in range(600):
-        now = runs.read(store, started.key)
+        now = jobs.read(store, started.key)
         stages.add(now.stage)
         if now.state != "running":
             break
         time.sleep(0.1)
-    assert now.state == "finished", runs.log_tail(store, started.key)
+    assert now.state == "finished", jobs.log_tail(store, started.key)
     assert stages & {"read ranks", "measure bias"}
     assert (out / "report.md").is_file()
     assert out.with_name("out.zip").is_file()

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from engine import head, runs, training
-from engine.encoder import SentenceEncoder
+from engine.encoders.encoder import SentenceEncoder
 from engine.errors import TrainingError
-from engine.evaluation import evaluations
-from engine.recipe import DEFAULTS, FULL_ONLY, Recipe, Settings
-from engine.store import Store
-from engine.sweep import Sweep, results
-from engine.training import read_training
+from engine.evaluation.evaluate import evaluations
+from engine.storage import jobs
+from engine.storage.store import Store
+from engine.sweeps.sweep import Sweep, results
+from engine.training import head
+from engine.training import train as training
+from engine.training.recipe import DEFAULTS, FULL_ONLY, Recipe, Settings
+from engine.training.train import read_training
 from tests.builders import write_xquad_r
 from tests.checkpoints import tiny_bert
 from tests.command_line import Run, runner, the_error
@@ -249,10 +251,10 @@ def test_as_a_run_it_leaves_its_losses_and_its_end(run: Run, store: Store) -> No
     command = ("--run", "k", "train", "--encoder", "bert", "--train", "trained", *SHORT, "--alpha", "0")
     status, _, err = run(*command, "--steps", "25")
     [(key, _)] = store.entries("checkpoints")
-    found = runs.read(store, "k")
+    found = jobs.read(store, "k")
     assert (status, found.state, found.stage, found.fraction) == (0, "finished", "train", 1.0)
-    assert [[loss["step"], loss["loss"]] for loss in runs.losses(store, "k")] == read_training(store, key)["losses"]
-    assert {loss["what"] for loss in runs.losses(store, "k")} == {"bert, head on trained, alpha 0, seed 0"}
+    assert [[loss["step"], loss["loss"]] for loss in jobs.losses(store, "k")] == read_training(store, key)["losses"]
+    assert {loss["what"] for loss in jobs.losses(store, "k")} == {"bert, head on trained, alpha 0, seed 0"}
     assert "%" not in err  # no bars in a log
 
 
@@ -260,31 +262,31 @@ def test_as_a_run_it_leaves_its_error(run: Run, store: Store) -> None:
     prepared(store, "k")
     command = ("--run", "k", "train", "--encoder", "bert", "--train", "nothing", "--alpha", "0")
     line = the_error(run(*command))
-    found = runs.read(store, "k")
+    found = jobs.read(store, "k")
     assert (found.state, found.message) == ("failed", line)
 
 
 def test_a_sweep_in_the_background_is_killed_and_started_again_and_finishes(root: Path, store: Store) -> None:
     names = ("--encoder", str(root / "bert"), "--train", str(root / "trained"), "--eval", str(root / "held"))
     command = ["sweep", *names, *SHORT, "--steps", "300", "--alphas", "0,0.5,1", "--seeds", "0,1"]
-    run = runs.start(command, store, "a sweep")
-    wait(lambda: any(recipe_of(one) for one in evaluations(store)) or runs.read(store, run.key).state != "running")
-    assert runs.read(store, run.key).state == "running", runs.log_tail(store, run.key)
+    run = jobs.start(command, store, "a sweep")
+    wait(lambda: any(recipe_of(one) for one in evaluations(store)) or jobs.read(store, run.key).state != "running")
+    assert jobs.read(store, run.key).state == "running", jobs.log_tail(store, run.key)
     pid = int(re.search(r'"pid": (\d+)', (store.path("runs", run.key) / "status.json").read_text())[1])
     os.kill(pid, signal.SIGKILL)
-    wait(lambda: runs.read(store, run.key).state == "stopped")
+    wait(lambda: jobs.read(store, run.key).state == "stopped")
     done = len(list(store.entries("checkpoints")))
     assert 1 <= done < 6
     assert all(store.fault("checkpoints", key) is None for key, _ in store.entries("checkpoints"))
-    again = runs.start(command, store, "a sweep")
+    again = jobs.start(command, store, "a sweep")
     assert again.key == run.key
-    wait(lambda: runs.read(store, run.key).state != "running")
-    found = runs.read(store, run.key)
-    assert found.state == "finished", runs.log_tail(store, run.key)
+    wait(lambda: jobs.read(store, run.key).state != "running")
+    found = jobs.read(store, run.key)
+    assert found.state == "finished", jobs.log_tail(store, run.key)
     assert found.overall == "7 of 7 done"
     settings = replace(asked(root).settings, steps=300)
     assert results(asked(root, alphas=(0.0, 0.5, 1.0), seeds=(0, 1), settings=settings), store).height == 7
-    steps = [(loss["what"], loss["step"]) for loss in runs.losses(store, run.key)]
+    steps = [(loss["what"], loss["step"]) for loss in jobs.losses(store, run.key)]
     assert len(steps) == len(set(steps)) == 6 * 30
 
 

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.collection import read_collection
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.structures import Collection
 from tests.builders import contents, parallel_collection, relevant_texts, write_xquad_r
 
 _XQUAD_R = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")

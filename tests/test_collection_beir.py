@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.collection import read_collection
+from engine.collections.reading import read_collection
 from engine.errors import InputError
 from tests.builders import beir_rows, contents, parallel_collection, relevant_texts, write_beir
 

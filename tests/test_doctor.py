@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import doctor
-from engine.catalog import COLLECTIONS, fetch_collection
-from engine.doctor import Finding, check
+from engine.collections.catalog import COLLECTIONS, fetch_collection
+from engine.commands import diagnosis
+from engine.commands.diagnosis import Finding, check
 from engine.report import images
-from engine.store import Store
+from engine.storage.store import Store
 from tests.builders import write_entry
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.txt"
@@ -54,7 +54,7 @@ def test_a_missing_package_is_told_with_what_to_do(store: Store, monkeypatch: py
 
 @pytest.mark.parametrize("there", [True, False])
 def test_the_embedded_encoder_and_a_browser(store: Store, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
-    monkeypatch.setattr(doctor, "packed_file", lambda: Path("packed") if there else None)
+    monkeypatch.setattr(diagnosis, "packed_file", lambda: Path("packed") if there else None)
     monkeypatch.setattr(images, "browser", lambda: "/opt/chrome" if there else None)
     found = findings(store)
     assert (found["embedded encoder"].good, found["browser for figures"].good) == (there, there)

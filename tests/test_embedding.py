@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import embedding
-from engine.embedding import VECTORS, embed, embedding_key
-from engine.encoder import SentenceEncoder, unit_length
+from engine.collections.structures import Role
+from engine.encoders import embedding
+from engine.encoders.embedding import VECTORS, embed, embedding_key
+from engine.encoders.encoder import SentenceEncoder, unit_length
 from engine.errors import InputError, StoreError
-from engine.store import Store
-from engine.structures import Role
+from engine.storage.store import Store
 
 TEXTS = [f"text number {i} " + "x" * (i % 7) for i in range(10)]
 

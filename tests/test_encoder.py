@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import LayerNorm
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
-from engine.encoder import SentenceEncoder, unit_length
+from engine.encoders.encoder import SentenceEncoder, unit_length
 from engine.errors import InputError
 from tests.checkpoints import SENTENCES, WIDTH, change_file, change_json, tiny_bert, tiny_xlm_roberta
 

@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 
 import engine
-from engine import evaluation as module
-from engine.encoder import SentenceEncoder
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
+from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
-from engine.evaluation import as_json, evaluate, evaluation_key, evaluations, find_evaluation, summarise
-from engine.frames import RANKS, TOP
-from engine.metrics import METRICS
-from engine.store import Store
-from engine.structures import Collection, Corpus, Qrels, Queries
+from engine.evaluation import evaluate as module
+from engine.evaluation.evaluate import as_json, evaluate, evaluation_key, evaluations, find_evaluation, summarise
+from engine.ranks.metrics import METRICS
+from engine.ranks.schema import RANKS, TOP
+from engine.storage.store import Store
 from tests import oracle
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
 

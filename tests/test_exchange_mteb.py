@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from ir_measures import AP, RR, R, nDCG
 
 from engine import exchange
+from engine.collections.languages import LANGUAGES, from_tag, to_tag
+from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.exchange.mteb import read_result
-from engine.frames import PUBLISHED_PAIRS, read_frame
-from engine.languages import LANGUAGES, from_tag, to_tag
-from engine.structures import Collection
+from engine.ranks.schema import PUBLISHED_PAIRS, read_frame
 from tests import builders, oracle
 from tests.exchange_builders import SCORES, evaluated, new_layout, old_layout, scores, subset, write_result
 

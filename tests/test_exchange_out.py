@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import exchange
-from engine.collection import read_collection
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
-from engine.evaluation import collection_digest
+from engine.evaluation.evaluate import collection_digest
 from engine.exchange import exporting
 from engine.exchange.beir import write_beir
 from engine.exchange.files import making
-from engine.exchange.names import names_of, read_map, write_map
-from engine.structures import Collection, Corpus, Qrels, Queries
+from engine.exchange.ids import names_of, read_map, write_map
 from tests import builders
 from tests.exchange_builders import evaluated
 

@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import exchange
+from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation import find_evaluation, summarise
+from engine.evaluation.evaluate import find_evaluation, summarise
 from engine.exchange.tables import read_ranks
-from engine.frames import RANKS
-from engine.metrics import METRICS
-from engine.ratios import families
-from engine.store import Store
-from engine.structures import Collection
+from engine.ranks.metrics import METRICS
+from engine.ranks.schema import RANKS
+from engine.storage.store import Store
+from engine.sweeps.results import families
 from tests import builders, oracle
 from tests.exchange_builders import evaluated, figures_agree, same_ranks
 

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import exchange
+from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation import find_evaluation, summarise
-from engine.exchange.names import Names
+from engine.evaluation.evaluate import find_evaluation, summarise
+from engine.exchange.ids import Names
 from engine.exchange.trec import place_run, read_qrels, read_run
-from engine.metrics import METRICS, per_query
-from engine.store import Store
-from engine.structures import Collection
+from engine.ranks.metrics import METRICS, per_query
+from engine.storage.store import Store
 from tests import builders, oracle
 from tests.exchange_builders import evaluated, figures_agree, judged_by_ir_measures, per_topic, same_ranks
 

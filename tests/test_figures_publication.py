@@ -15,8 +15,9 @@ import pytest
 from plotly.colors import hex_to_rgb, sample_colorscale
 
 from engine import figures
+from engine.collections.languages import LANGUAGES
 from engine.errors import InputError
-from engine.evaluation import evaluations
+from engine.evaluation.evaluate import evaluations
 from engine.figures.cells import drawn_cells
 from engine.figures.grid import CLICKABLE
 from engine.figures.labels import label_places
@@ -33,11 +34,10 @@ from engine.figures.publication import (
     publication,
 )
 from engine.figures.style import ACCENT, DIVERGING, INK, SEQUENTIAL
-from engine.languages import LANGUAGES
-from engine.ratios import families, points
 from engine.report import Picture, Request, gather, pictures
 from engine.report.images import Image, draw
-from engine.store import Store
+from engine.storage.store import Store
+from engine.sweeps.results import families, points
 from tests.report_builders import NEEDS_BROWSER, chromium, faults_of, texts_of
 
 LAYOUTS = [Layout(width, font) for width in INCHES for font in FAMILIES]

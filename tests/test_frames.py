@@ -1,4 +1,4 @@
-"""engine.frames: a table is what it says it is, or it is refused in one line."""
+"""engine.ranks.schema: a table is what it says it is, or it is refused in one line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
-from engine.frames import RANKS, TOP, check_frame, read_frame
+from engine.ranks.schema import RANKS, TOP, check_frame, read_frame
 
 
 def one_row() -> pl.DataFrame:

@@ -18,15 +18,16 @@ from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from torch.nn.functional import normalize
 
-from engine import full, training
-from engine.encoder import SentenceEncoder
+from engine.collections.structures import Collection
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_encoder
 from engine.errors import InputError, TrainingError
-from engine.head import HardNegatives
-from engine.library import open_encoder
-from engine.recipe import Settings
-from engine.store import Store
-from engine.structures import Collection
-from engine.training import TrainingSet, checkpoint_key, make_recipe, make_sampler, train
+from engine.storage.store import Store
+from engine.training import full
+from engine.training import train as training
+from engine.training.head import HardNegatives
+from engine.training.recipe import Settings
+from engine.training.train import TrainingSet, checkpoint_key, make_recipe, make_sampler, train
 from tests.checkpoints import change_json, tiny_bert, tiny_xlm_roberta
 from tests.training_builders import SHORT, made_up_collection, python, recipe_for, same_weights, weights
 
@@ -323,7 +324,7 @@ def test_a_killed_process_leaves_nothing_broken_and_its_run_goes_on(folders, col
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from engine.store import Store
+from engine.storage.store import Store
 from engine.training import train
 from tests.training_builders import made_up_collection, recipe_for
 
@@ -480,7 +481,7 @@ def test_two_processes_share_out_each_batch(folders, collection: Collection, sto
             str(folders["steady"]),
         ),
         store=both,
-        PYTHONPATH=os.pathsep.join([str(Path(full.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+        PYTHONPATH=os.pathsep.join([str(Path(full.__file__).parents[2]), os.environ.get("PYTHONPATH", "")]),
     )
     out, err = started.communicate(timeout=180)
     assert started.returncode == 0, err[-2000:]
@@ -501,7 +502,7 @@ from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 from engine.errors import InputError
-from engine.store import Store
+from engine.storage.store import Store
 from engine.training import train
 from tests.training_builders import SHORT, made_up_collection, recipe_for
 

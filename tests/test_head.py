@@ -12,17 +12,17 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.embedding import embed
-from engine.encoder import SentenceEncoder
+from engine.collections.structures import Collection, Corpus
+from engine.encoders.embedding import embed
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_encoder
 from engine.errors import TrainingError
-from engine.head import LOG_EVERY, HardNegatives, train_head
-from engine.library import open_encoder
 from engine.progress import silent, unobserved
-from engine.recipe import Recipe, Settings
-from engine.sampler import Batch, HybridBatchSampler, TrainingPairs
-from engine.store import Store
-from engine.structures import Collection, Corpus
-from engine.training import make_recipe, read_training, train
+from engine.storage.store import Store
+from engine.training.head import LOG_EVERY, HardNegatives, train_head
+from engine.training.recipe import Recipe, Settings
+from engine.training.sampler import Batch, HybridBatchSampler, TrainingPairs
+from engine.training.train import make_recipe, read_training, train
 from tests.builders import parallel_collection
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
 from tests.training_builders import SHORT, made_up_collection, recipe_for, weights
@@ -230,7 +230,7 @@ def test_another_seed_or_ratio_gives_other_weights(bert, small, trained, store: 
 
 def test_a_trained_recipe_is_found_again(bert: Path, small: Collection, trained, monkeypatch) -> None:
     store, key = trained
-    monkeypatch.setattr("engine.head.train_head", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr("engine.training.head.train_head", lambda *_: pytest.fail("trained again"))
     assert train(*recipe_for(bert, small, replace(SHORT, learning_rate=0.05)), store) == key
 
 

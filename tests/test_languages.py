@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from engine.catalog import COLLECTIONS
+from engine.collections.catalog import COLLECTIONS
+from engine.collections.languages import LANGUAGES, from_tag, language, to_tag
 from engine.errors import InputError
-from engine.languages import LANGUAGES, from_tag, language, to_tag
 
 _LETTERS = {
     "Arab": "ARABIC",

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.encoder import SentenceEncoder
+from engine.collections.contamination import MARKS, count_seen, find_leak, plain, remove_leaks, text_marks
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_encoder
 from engine.errors import TrainingError
-from engine.evaluation import evaluate
-from engine.leaks import MARKS, count_seen, find_leak, plain, remove_leaks, text_marks
-from engine.library import open_encoder
-from engine.recipe import Settings
-from engine.store import Store
-from engine.structures import Collection, Corpus, Qrels, Queries
-from engine.training import TrainingSet, checkpoint_key, make_recipe, read_training, train
+from engine.evaluation.evaluate import evaluate
+from engine.storage.store import Store
+from engine.training.recipe import Settings
+from engine.training.train import TrainingSet, checkpoint_key, make_recipe, read_training, train
 from tests.checkpoints import tiny_bert
 from tests.training_builders import SHORT, made_up_collection
 
@@ -228,7 +228,7 @@ def test_what_is_withheld_changes_the_recipe_where_it_counts(encoder, training, 
 
 
 def test_the_real_collections_share_no_question_and_no_answer(shared: Path) -> None:
-    from engine.collection import read_collection
+    from engine.collections.reading import read_collection
 
     collections = [read_collection(shared / "data" / name, name) for name in ("mlqa-r", "xquad-r")]
     for training, other in (collections, collections[::-1]):

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import library
-from engine.catalog import COLLECTIONS, ENCODERS
-from engine.encoder import SentenceEncoder
+from engine.collections.catalog import COLLECTIONS, ENCODERS
+from engine.collections.structures import Collection
+from engine.encoders import resolve
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_collection, open_encoder
 from engine.errors import EngineError, FetchError, InputError
-from engine.library import open_collection, open_encoder
-from engine.store import Store, digest
-from engine.structures import Collection
+from engine.storage.store import Store, digest
 from tests.builders import contents, write_xquad_r
 from tests.checkpoints import SENTENCES, tiny_bert, tiny_xlm_roberta
 
@@ -30,7 +30,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         folder = tmp_path / "hub" / hub_id
         return folder if folder.is_dir() else tiny_bert(folder, as_sentence_transformer=True, prompts={"query": "own "})
 
-    monkeypatch.setattr(library, "fetch_from_hub", fetch)
+    monkeypatch.setattr(resolve, "fetch_from_hub", fetch)
     return asked
 
 

@@ -11,16 +11,16 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
-from engine.embedding import embed
+from engine.collections.contamination import MARKS
+from engine.collections.structures import Collection
+from engine.encoders.embedding import embed
+from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
-from engine.evaluation import evaluate
-from engine.leaks import MARKS
-from engine.library import open_encoder
-from engine.merging import average_folders, merge_checkpoints
-from engine.recipe import Recipe
-from engine.store import Store
-from engine.structures import Collection
-from engine.training import checkpoint_key, train
+from engine.evaluation.evaluate import evaluate
+from engine.storage.store import Store
+from engine.training.merge import average_folders, merge_checkpoints
+from engine.training.recipe import Recipe
+from engine.training.train import checkpoint_key, train
 from tests.checkpoints import change_json, tiny_bert, tiny_xlm_roberta
 from tests.training_builders import SHORT, made_up_collection, recipe_for, weights
 
@@ -107,7 +107,7 @@ def test_a_merge_is_a_checkpoint_like_others(trained, collection: Collection) ->
 def test_the_ratio_of_the_recipe_does_not_count_and_a_merge_is_found_again(trained, monkeypatch) -> None:
     store, recipes = trained
     key = merge_checkpoints(recipes["head"], 0.4, store)
-    monkeypatch.setattr("engine.merging.average_folders", lambda *_: pytest.fail("averaged again"))
+    monkeypatch.setattr("engine.training.merge.average_folders", lambda *_: pytest.fail("averaged again"))
     assert merge_checkpoints(replace(recipes["head"], alpha=0.9), 0.4, store) == key
 
 

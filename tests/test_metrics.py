@@ -1,4 +1,4 @@
-"""engine.metrics against pytrec_eval, scikit-learn and slow loops."""
+"""engine.ranks.metrics against pytrec_eval, scikit-learn and slow loops."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from engine import metrics
+from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.frames import RANKS
-from engine.ranking import rank_collection
-from engine.structures import Collection
+from engine.ranks import metrics
+from engine.ranks.ranking import rank_collection
+from engine.ranks.schema import RANKS
 from tests import oracle
 
 LANGUAGES = ("de", "en", "hi", "zh")
@@ -175,7 +175,7 @@ def test_a_mean_over_incomplete_cells_is_null_and_warns(missing, incomplete, cap
     query_lang, doc_lang = missing
     rows = [("q", a, b, 1, place) for a in LANGUAGES for place, b in enumerate(LANGUAGES, start=1)]
     ranks = ranks_of([row for row in rows if row[1] != query_lang or doc_lang not in (None, row[2])])
-    with caplog.at_level(logging.WARNING, logger="engine.metrics"):
+    with caplog.at_level(logging.WARNING, logger="engine.ranks.metrics"):
         ours = metrics.by_setting(metrics.by_pair(ranks), metrics.by_query_language(ranks), LANGUAGES)
     empty = {row["setting"] for row in ours.to_dicts() if row["map"] is None}
     assert empty == incomplete

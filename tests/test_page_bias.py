@@ -6,10 +6,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine import alarms, bias, evaluations, ratios
-from engine.evaluation import Evaluation
-from engine.library import open_collection
-from engine.store import Store
+from engine import bias, evaluations
+from engine.encoders.resolve import open_collection
+from engine.evaluation import checks
+from engine.evaluation.evaluate import Evaluation
+from engine.storage.store import Store
+from engine.sweeps import results
 from tests.pages import chart, chart_keys, heatmap, numbers, open_page, text_of
 
 BY_NAME = ("ar", "zh", "en", "de", "el", "hi", "ru", "es", "th", "tr", "vi")
@@ -124,7 +126,7 @@ def test_the_section_of_vectors_reads_the_language_from_those_in_the_store(demo_
 
 
 def test_the_section_of_the_ratio_holds_every_measure_s_curve_and_tests_its_ends(demo_cache: Store) -> None:
-    [family] = ratios.families(list(evaluations(demo_cache)))
+    [family] = results.families(list(evaluations(demo_cache)))
     candidates = _candidates(demo_cache)
     systems: dict[float, list[bias.BiasSums]] = {}
     for recipe, one in family.evaluations:
@@ -150,8 +152,8 @@ def test_severe_alarms_are_warnings_and_notes_wait_to_be_opened(demo_cache: Stor
         ("duplicate candidates", "ar", "one repeats", "note"),
         ("duplicate candidates", "de", "two repeat", "note"),
     ]
-    found = pl.DataFrame(rows, schema=alarms.ALARMS, orient="row")
-    monkeypatch.setattr(alarms, "find", lambda about, pairs, collection: found)
+    found = pl.DataFrame(rows, schema=checks.ALARMS, orient="row")
+    monkeypatch.setattr(checks, "find", lambda about, pairs, collection: found)
     page = open_page("bias", **UNTRAINED)
     assert [warning.value for warning in page.warning] == ["Arabic → German is low."]
     [expander] = [one for one in page.expander if "notes" in one.label]

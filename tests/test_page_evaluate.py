@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import data
-from engine.store import Store
+from dashboard import cached
+from engine.storage.store import Store
 from tests.pages import open_page, options_of, sound, text_of
 
 Started = list[tuple[str, ...]]
@@ -33,7 +33,7 @@ def test_fetching_is_one_click_and_there_is_a_way_without_network(
 
 
 def test_what_is_fetched_is_said_to_be_and_comes_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "fetched", lambda: ["xquad-r", "demo", "demo-train"])
+    monkeypatch.setattr(cached, "fetched", lambda: ["xquad-r", "demo", "demo-train"])
     page = open_page("evaluate")
     assert "fetched and verified" in text_of(page)
     assert [button.key for button in page.button if str(button.key).startswith("fetch")] == ["fetch-mlqa-r"]
@@ -41,7 +41,7 @@ def test_what_is_fetched_is_said_to_be_and_comes_first(store: Store, monkeypatch
 
 
 def test_a_part_of_a_collection_takes_a_part_of_the_time(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "fetched", lambda: ["xquad-r", "demo", "demo-train"])
+    monkeypatch.setattr(cached, "fetched", lambda: ["xquad-r", "demo", "demo-train"])
     page = open_page("evaluate")
     assert "About 26,104 texts" in text_of(page)
     sound(page.selectbox(key="evaluate-every").set_value(10).run())

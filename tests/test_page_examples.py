@@ -11,11 +11,11 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 
 from engine import evaluations
-from engine.evaluation import Evaluation
-from engine.languages import language
-from engine.library import open_collection
-from engine.store import MANIFEST, Store
-from engine.structures import Collection
+from engine.collections.languages import language
+from engine.collections.structures import Collection
+from engine.encoders.resolve import open_collection
+from engine.evaluation.evaluate import Evaluation
+from engine.storage.store import MANIFEST, Store
 from tests.pages import chart, chart_keys, copy_of, htmls, numbers, open_page, passages, sound, text_of
 
 MERCURY = "planets-mercury-1"

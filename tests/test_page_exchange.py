@@ -10,14 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from dashboard.data import exchange as data
-from dashboard.data import published
+from dashboard.cached import exchange as data
+from dashboard.cached import published
 from engine import exchange
-from engine.evaluation import evaluate, evaluations
-from engine.library import open_encoder
+from engine.encoders.resolve import open_encoder
+from engine.evaluation.evaluate import evaluate, evaluations
 from engine.published import IMPORTED
-from engine.store import Store
-from engine.training import train
+from engine.storage.store import Store
+from engine.training.train import train
 from tests.checkpoints import tiny_bert
 from tests.exchange_builders import evaluated, new_layout, same_ranks, subset, write_result
 from tests.pages import heatmap, open_page, text_of

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from engine import evaluations
-from engine import runs as background
-from engine.evaluation import evaluate
-from engine.library import open_collection, open_encoder
-from engine.store import MANIFEST, Store
+from engine.encoders.resolve import open_collection, open_encoder
+from engine.evaluation.evaluate import evaluate
+from engine.storage import jobs as background
+from engine.storage.store import MANIFEST, Store
 from tests.pages import chart, copy_of, heatmap, numbers, open_page, options_of, passages, sound, text_of
 
 Started = list[tuple[str, ...]]

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from engine import evaluations
-from engine.evaluation import Evaluation
-from engine.languages import language
-from engine.store import Store
+from engine.collections.languages import language
+from engine.evaluation.evaluate import Evaluation
+from engine.storage.store import Store
 from tests.pages import chart, heatmap, open_page, sound, text_of
 
 BY_NAME = ("ar", "zh", "en", "de", "el", "hi", "ru", "es", "th", "tr", "vi")

@@ -12,8 +12,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine import published
-from engine.frames import PUBLISHED_PAIRS
-from engine.store import Store
+from engine.ranks.schema import PUBLISHED_PAIRS
+from engine.storage.store import Store
 from tests import pages
 from tests.exchange_builders import evaluated
 from tests.oracle import random_collection

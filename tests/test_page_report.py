@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dashboard.data import report as data
-from engine import runs
-from engine.evaluation import evaluations
+from dashboard.cached import report as data
+from engine.evaluation.evaluate import evaluations
 from engine.figures.publication import Layout
-from engine.ratios import families
 from engine.report import Request, Written, gather, pictures
-from engine.store import Store
+from engine.storage import jobs
+from engine.storage.store import Store
+from engine.sweeps.results import families
 from tests.pages import chart, htmls, open_page, options_of, sound, text_of
 
 Started = list[tuple[str, ...]]
@@ -111,10 +111,10 @@ def test_what_was_written_from_here_can_be_downloaded(demo_report: Written, monk
     arguments = ("report", "--out", str(demo_report.folder), "--zip")
     gone = ("report", "--out", str(demo_report.folder.with_name("gone")), "--zip")
     done = [
-        runs.Run(key, "a report", one, "finished", "", 1.0, None, "", "", 0.0, 0.0)
+        jobs.Run(key, "a report", one, "finished", "", 1.0, None, "", "", 0.0, 0.0)
         for key, one in (("a", arguments), ("b", gone))
     ]
-    monkeypatch.setattr(runs, "all_runs", lambda store: done)
+    monkeypatch.setattr(jobs, "all_runs", lambda store: done)
     assert data.written() == [demo_report.zipped]
     page = open_page("report")
     [button] = page.get("download_button")

@@ -12,9 +12,10 @@ import pytest
 from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
-from dashboard import data
-from engine import read_training, runs
-from engine.store import Store
+from dashboard import cached
+from engine import read_training
+from engine.storage import jobs
+from engine.storage.store import Store
 from tests.pages import chart, numbers, open_page, options_of, sound, text_of
 
 Started = list[tuple[str, ...]]
@@ -80,7 +81,7 @@ def test_training_all_weights_is_said_to_need_a_gpu(store: Store, started: Start
 def test_evaluating_on_the_training_collection_and_a_licence_without_commerce_are_warned_of(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data, "fetched", lambda: ["xquad-r", "mlqa-r", "demo", "demo-train"])
+    monkeypatch.setattr(cached, "fetched", lambda: ["xquad-r", "mlqa-r", "demo", "demo-train"])
     page = open_page("train")
     assert page.selectbox(key="train-on").value == "mlqa-r"
     assert page.multiselect(key="eval-on").value == ["xquad-r"]
@@ -102,7 +103,7 @@ def test_a_run_that_goes_on_shows_how_far_it_is_and_can_be_stopped(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped: list[str] = []
-    monkeypatch.setattr(runs, "stop", lambda _, key: stopped.append(key))
+    monkeypatch.setattr(jobs, "stop", lambda _, key: stopped.append(key))
     status = {"state": "running", "stage": "train head", "fraction": 0.42, "seconds_left": 12.0, "overall": "3 of 15"}
     with _alive(_leave_run(store, "a", **status)):
         page = open_page("train")
@@ -117,21 +118,21 @@ def test_a_failed_run_says_why_and_can_be_resumed_a_finished_one_forgotten(store
     failed = _leave_run(store, "a", state="failed", message="multilingual-e5-small: no space left")
     (failed / "log.txt").write_text("encode queries\nall of it\n", encoding="utf-8")
     _leave_run(store, "b", state="finished", fraction=1.0)
-    page = AppTest.from_file(Path(data.__file__).parents[1] / "app.py", default_timeout=60)
-    page.switch_page("app_pages/train.py").run()
+    page = AppTest.from_file(Path(cached.__file__).parents[1] / "app.py", default_timeout=60)
+    page.switch_page("pages/train/train.py").run()
     assert not page.exception
     assert [error.value for error in page.error] == ["multilingual-e5-small: no space left"]
     assert any("all of it" in code.value for code in page.code)
     page.button(key="resume-a").click().run()
     assert started == [SWEEP]
     page.button(key="forget-b").click().run()
-    assert [run.key for run in runs.all_runs(store)] == ["a"] and "run b" not in text_of(page)
+    assert [run.key for run in jobs.all_runs(store)] == ["a"] and "run b" not in text_of(page)
 
 
 def test_losses_of_the_latest_run_are_drawn(store: Store) -> None:
     folder = _leave_run(store, "a", state="finished", fraction=1.0)
     losses = [{"what": "head on demo-train, alpha 0.5, seed 0", "step": step, "loss": 4.0 / step} for step in (1, 2, 4)]
-    (folder / runs.LOSSES).write_text("".join(json.dumps(one) + "\n" for one in losses), encoding="utf-8")
+    (folder / jobs.LOSSES).write_text("".join(json.dumps(one) + "\n" for one in losses), encoding="utf-8")
     [trace] = chart(open_page("train"), "losses")["data"]
     assert numbers(trace["x"]).tolist() == [1, 2, 4] and numbers(trace["y"]).tolist() == [4, 2, 1]
 

@@ -9,10 +9,10 @@ import pytest
 
 from engine import published
 from engine.errors import InputError
-from engine.frames import PUBLISHED_PAIRS
-from engine.metrics import label
+from engine.ranks.metrics import label
+from engine.ranks.schema import PUBLISHED_PAIRS
 from engine.reference import SPLITS
-from engine.store import Store
+from engine.storage.store import Store
 
 MLQA = published.find_task("MLQARetrieval")
 

@@ -1,4 +1,4 @@
-"""engine.ranking against a Python sort: ranks, ties, the first k, and what is refused."""
+"""engine.ranks.ranking against a Python sort: ranks, ties, the first k, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from engine import ranking
+from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.structures import Collection
+from engine.ranks import ranking
 from tests import oracle
 
 LANGUAGES = ("ar", "de", "en")

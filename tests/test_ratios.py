@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.collections.structures import SETTINGS
 from engine.errors import InputError
-from engine.evaluation import Evaluation
-from engine.metrics import METRICS
-from engine.ratios import at, curve, families, mean_pairs, pairs_at, pareto, points, values, with_utility
-from engine.recipe import Recipe, Settings
-from engine.store import Store
-from engine.structures import SETTINGS
+from engine.evaluation.evaluate import Evaluation
+from engine.ranks.metrics import METRICS
+from engine.storage.store import Store
+from engine.sweeps.results import at, curve, families, mean_pairs, pairs_at, pareto, points, values, with_utility
+from engine.training.recipe import Recipe, Settings
 
 PROMPTS = {"query": "q: ", "document": ""}
 RECIPE = Recipe(

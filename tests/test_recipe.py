@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.encoder import SentenceEncoder
+from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
-from engine.recipe import DEFAULTS, Recipe, Settings, check_alpha
-from engine.sampler import STRATEGIES
-from engine.training import TrainingSet, checkpoint_key, make_recipe
+from engine.training.recipe import DEFAULTS, Recipe, Settings, check_alpha
+from engine.training.sampler import STRATEGIES
+from engine.training.train import TrainingSet, checkpoint_key, make_recipe
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
 from tests.training_builders import made_up_collection
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from engine.collections.languages import LANGUAGES
 from engine.errors import InputError
-from engine.languages import LANGUAGES
-from engine.reference import FOLDER, IMAGES, SPLITS, build
+from engine.published import build
+from engine.reference import FOLDER, IMAGES, SPLITS
 
 SOURCES = ("mteb_pairs.parquet", "hybrid_batch_paper_tables.csv", "openclip_multilingual_retrieval.csv")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.report.claims import Quantity, against_chance, best_of, compared, over_pairs, p_value, signed
-from engine.sentences import Difference
+from engine.sweeps.prose import Difference
 from tests.report_builders import choice
 
 SCORE = Quantity("multi mAP")

@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from engine import certainty
-from engine.certainty import UNTRAINED, System
 from engine.errors import InputError
-from engine.evaluation import evaluations, summarise
+from engine.evaluation.evaluate import evaluations, summarise
 from engine.figures.publication import Layout
-from engine.ratios import Family, families
 from engine.report import Findings, Request, as_arguments, bias_tables, claims, content, find_family, gather, results
-from engine.sentences import Difference
-from engine.store import Store
+from engine.storage.store import Store
+from engine.sweeps import uncertainty
+from engine.sweeps.prose import Difference
+from engine.sweeps.results import Family, families
+from engine.sweeps.uncertainty import UNTRAINED, System
 from tests.pages import options_of
 
 
@@ -112,14 +112,14 @@ def test_rank_distance_by_language_agrees_with_the_bias_module(found: Findings) 
 
 
 def test_every_part_is_of_the_same_draws(found: Findings, family: Family) -> None:
-    again = certainty.resample_family(family, ["map"])
+    again = uncertainty.resample_family(family, ["map"])
     given = gather(family, found.request, draws=again)
     assert results.settings_table(given).frame.equals(results.settings_table(found).frame)
 
 
 def test_the_answer_names_what_the_choice_supports(found: Findings) -> None:
     answer = content._answer(found)
-    assert answer[0] == certainty.answer("demo", found.draws, 3)
+    assert answer[0] == uncertainty.answer("demo", found.draws, 3)
     assert [sentence.split("**")[1] for sentence in answer[1:]] == ["mono mAP", "cross mAP", "rank distance"]
     for sentence, figure in zip(answer[1:], [*found.figures[:2], found.figures[3]], strict=True):
         candidates = found.choices[figure].filter("candidate")["system"].to_list()

@@ -9,18 +9,18 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from engine import metrics
-from engine.catalog import COLLECTIONS
-from engine.certainty import UNTRAINED
-from engine.citations import BIBTEX
-from engine.evaluation import Evaluation, evaluations
-from engine.languages import language
-from engine.library import open_collection
-from engine.ratios import Family, families
+from engine.collections.catalog import COLLECTIONS
+from engine.collections.citations import BIBTEX
+from engine.collections.languages import language
+from engine.encoders.resolve import open_collection
+from engine.evaluation.evaluate import Evaluation, evaluations
+from engine.ranks import metrics
 from engine.report import Findings, Request, content, gather, sources
 from engine.report.examples import examples, introduction, open_texts
-from engine.store import Store
-from engine.training import read_training
+from engine.storage.store import Store
+from engine.sweeps.results import Family, families
+from engine.sweeps.uncertainty import UNTRAINED
+from engine.training.train import read_training
 from tests.pages import options_of
 
 

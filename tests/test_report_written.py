@@ -19,11 +19,11 @@ import pytest
 from PIL import Image
 
 from engine.errors import InputError
-from engine.evaluation import evaluations
-from engine.ratios import Family, families
+from engine.evaluation.evaluate import evaluations
 from engine.report import FORMATS, Request, Written, images, write, write_report
 from engine.report.images import NEEDED, with_resolution
-from engine.store import Store
+from engine.storage.store import Store
+from engine.sweeps.results import Family, families
 from tests.report_builders import NEEDS_BROWSER, chromium, faults_of, files_of, need, texts_of
 
 PLAIN = ("html", "tex", "md", "csv", "parquet")

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.encoder import SentenceEncoder
+from engine.collections.structures import Collection
+from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
-from engine.retrieval import retrieve
-from engine.store import Store
-from engine.structures import Collection
+from engine.ranks.search import retrieve
+from engine.storage.store import Store
 from tests.checkpoints import tiny_bert
 
 

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from engine import runs
 from engine.errors import InputError
 from engine.progress import WHOLE
-from engine.runs import Reporter, Run, all_runs, delete, log_tail, losses, read, running, start, stop
-from engine.store import Store, digest
+from engine.storage import jobs
+from engine.storage.jobs import Reporter, Run, all_runs, delete, log_tail, losses, read, running, start, stop
+from engine.storage.store import Store, digest
 
-ROOT = Path(runs.__file__).resolve().parents[1]
+ROOT = Path(jobs.__file__).resolve().parents[2]
 AS_A_RUN = """
 import json, os, sys, time
 sys.path.insert(0, os.getcwd())
 from pathlib import Path
-from engine.runs import running
-from engine.store import Store
+from engine.storage.jobs import running
+from engine.storage.store import Store
 
 _, _, _, _, key, what, *_ = sys.argv
 print(json.dumps(sys.argv[2:]), flush=True)
@@ -105,7 +105,7 @@ def test_a_run_is_started_watched_and_stopped(launch: Callable[..., Run], store:
 
 
 def test_starting_it_again_joins_the_one_that_runs(launch: Callable[..., Run], store: Store, monkeypatch) -> None:
-    monkeypatch.setattr(runs, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(jobs, "_LOOK_SECONDS", 0.05)
     first = launch("wait")
     again = launch("wait")
     until(store, first.key, is_training)
@@ -249,7 +249,7 @@ def test_the_loss_of_a_step_that_is_done_again_counts_once_with_its_latest_value
     "torn", ['{"what": "a", "st', '{"what": "a", "step": 20}', '{"what": "{a}', "", "null", "[1]", "\udcff".join("ab")]
 )
 def test_a_line_that_was_half_written_is_left_out_and_nothing_else(store: Store, folder: Path, torn: str) -> None:
-    report, file = Reporter(folder), folder / runs.LOSSES
+    report, file = Reporter(folder), folder / jobs.LOSSES
     assert losses(store, "k") == []
     report.observe("größer", 10, 3.0)
     file.write_bytes(file.read_bytes() + torn.encode("utf-8", "surrogateescape"))

@@ -13,10 +13,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from engine.collection import read_collection
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
-from engine.sampler import STRATEGIES, HybridBatchSampler, TrainingPairs
-from engine.structures import Collection, Corpus, Qrels, Queries
+from engine.training.sampler import STRATEGIES, HybridBatchSampler, TrainingPairs
 
 CODES = ("de", "el", "en", "es", "zh")
 DATA = Path(__file__).parents[2] / "shared" / "data"

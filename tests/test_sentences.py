@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sentences import Difference, best_ratio, cost_of_end, gain_of_training, in_words, recommendation
+from engine.sweeps.prose import Difference, best_ratio, cost_of_end, gain_of_training, in_words, recommendation
 
 finite = st.floats(-0.5, 0.5, allow_nan=False)
 

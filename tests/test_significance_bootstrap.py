@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 from scipy.stats import kstest, spearmanr, t
 
-from engine import bias, metrics, ratios
+from engine import bias
 from engine.errors import InputError
+from engine.ranks import metrics
 from engine.significance import Resampled, bootstrap, difference, question_sums, resample, standard_error, utility
+from engine.sweeps import results
 from tests.significance_builders import LANGUAGES, POOL, drawn_questions, ranks_by_chance, sums_of
 
 METRICS = ("map", "hit@1")
@@ -202,7 +204,7 @@ def test_the_utility_is_that_of_the_ratios_in_the_estimate_and_in_every_draw():
             for setting in ("mono", "cross", "multi")
         }
         columns["bias"] = np.atleast_1d(getattr(found.only("bias", "multi"), part)[..., 0])
-        expected = ratios.with_utility(pl.DataFrame(columns), weights)["utility"].to_numpy()
+        expected = results.with_utility(pl.DataFrame(columns), weights)["utility"].to_numpy()
         np.testing.assert_allclose(np.ravel(getattr(of, part)), expected, rtol=1e-12)
     assert of.shares.sum(axis=0) == pytest.approx(of.estimate)
     assert of.by_seed[0].mean() == pytest.approx(of.estimate.item())

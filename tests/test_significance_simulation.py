@@ -21,7 +21,7 @@ from engine.significance import (
     select,
     smallest_detectable,
 )
-from engine.significance.sums import CELLS
+from engine.significance.per_question import CELLS
 from tests.significance_builders import plausible, sums_of
 
 HELD = np.array([1.0, 0.8, 0.5, 0.3])

@@ -1,4 +1,4 @@
-"""engine.significance.sums: what it adds up gives back the means of engine.metrics and engine.bias."""
+"""engine.significance.per_question: what it adds up gives back the means of engine.ranks.metrics and engine.bias."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import bias, metrics
+from engine import bias
 from engine.errors import InputError
-from engine.frames import RANKS
+from engine.ranks import metrics
+from engine.ranks.schema import RANKS
 from engine.significance import QuestionSums, question_sums, resample
 from tests import oracle
 from tests.significance_builders import LANGUAGES, POOL, ranks_by_chance

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from engine.errors import InputError, StoreError
-from engine.store import MANIFEST, Store, check_key, link_or_copy
+from engine.storage.store import MANIFEST, Store, check_key, link_or_copy
 from tests.builders import ENTRY, python_with_store, read_entry, write_entry
 
 _ROOT = Path(__file__).resolve().parents[1]

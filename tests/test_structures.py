@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.collection import read_collection
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
-from engine.structures import Collection, Corpus, Qrels, Queries
 from tests.builders import contents, parallel_collection, relevant_texts, tiny_collection
 
 

@@ -12,15 +12,17 @@ import joblib
 import polars as pl
 import pytest
 
-from engine import evaluation, head, merging
-from engine import sweep as module
-from engine.encoder import SentenceEncoder
+from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
-from engine.evaluation import evaluations, find_evaluation
-from engine.ratios import families, points
-from engine.recipe import Recipe
-from engine.store import Store
-from engine.sweep import Sweep, results, run_sweep
+from engine.evaluation import evaluate
+from engine.evaluation.evaluate import evaluations, find_evaluation
+from engine.storage.store import Store
+from engine.sweeps import sweep as module
+from engine.sweeps.results import families, points
+from engine.sweeps.sweep import Sweep, results, run_sweep
+from engine.training import head
+from engine.training import merge as merging
+from engine.training.recipe import Recipe
 from tests.builders import write_xquad_r
 from tests.checkpoints import tiny_bert
 from tests.training_builders import SHORT, made_up_collection
@@ -50,7 +52,7 @@ class Counter:
         self.counts = dict.fromkeys(("trained", "merged", "ranked", "encoded"), 0)
         self._watch(patch, head, "train_head", "trained")
         self._watch(patch, merging, "average_folders", "merged")
-        self._watch(patch, evaluation, "rank_collection", "ranked")
+        self._watch(patch, evaluate, "rank_collection", "ranked")
         self._watch(patch, SentenceEncoder, "encode", "encoded")
 
     def _watch(self, patch: pytest.MonkeyPatch, owner: object, name: str, kind: str) -> None:

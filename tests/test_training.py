@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from engine import head
-from engine.encoder import SentenceEncoder
+from engine.collections.structures import Collection
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_encoder
 from engine.errors import InputError, StoreError
-from engine.evaluation import evaluate, evaluations
-from engine.library import open_encoder
-from engine.recipe import Recipe, Settings
-from engine.sampler import STRATEGIES
-from engine.store import Store
-from engine.structures import Collection
-from engine.training import checkpoint_key, make_sampler, read_training, train
+from engine.evaluation.evaluate import evaluate, evaluations
+from engine.storage.store import Store
+from engine.training import head
+from engine.training.recipe import Recipe, Settings
+from engine.training.sampler import STRATEGIES
+from engine.training.train import checkpoint_key, make_sampler, read_training, train
 from tests.checkpoints import tiny_bert
 from tests.training_builders import SHORT, made_up_collection, recipe_for
 

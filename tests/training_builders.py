@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.encoder import SentenceEncoder
-from engine.recipe import Recipe, Settings
-from engine.store import Store
-from engine.structures import Collection
-from engine.training import TrainingSet, make_recipe
+from engine.collections.structures import Collection
+from engine.encoders.encoder import SentenceEncoder
+from engine.storage.store import Store
+from engine.training.recipe import Recipe, Settings
+from engine.training.train import TrainingSet, make_recipe
 from tests.builders import parallel_collection
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -23,11 +23,11 @@ from engine.bias.advantage import advantage_matrix, advantages, language_shares,
 from engine.bias.agreement import agreement_matrix, rank_correlations
 from engine.bias.distance import distances, rank_distance
 from engine.bias.documents import DocumentEffect, document_blocks, document_effect, pushed
+from engine.bias.first_result import first_results, outcomes
 from engine.bias.measures import DIRECTIONS, MEASURES, OUTCOMES, RANK_MEASURES, Measure
-from engine.bias.outcomes import first_results, outcomes
+from engine.bias.per_question import TOP_K, BiasSums, bias_sums, candidates_of, even_candidates
 from engine.bias.probes import one_target, one_target_ranks, removals
 from engine.bias.suite import Suite, compare_systems, curves, headline, suite
-from engine.bias.sums import TOP_K, BiasSums, bias_sums, candidates_of, even_candidates
 
 __all__ = [
     "DIRECTIONS",

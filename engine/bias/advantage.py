@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from engine.errors import InputError
-from engine.frames import RANKS, TOP, check_frame
+from engine.ranks.schema import RANKS, TOP, check_frame
 
 _OWN = pl.col("doc_lang") == pl.col("query_lang")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.frames import RANKS, check_frame
+from engine.ranks.schema import RANKS, check_frame
 
 
 def distances(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:

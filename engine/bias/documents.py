@@ -29,7 +29,7 @@ from scipy.special import chdtrc
 
 from engine.bias.axes import places
 from engine.errors import InputError
-from engine.frames import RANKS, check_frame
+from engine.ranks.schema import RANKS, check_frame
 from engine.significance import holm, randomisation_test
 
 FLIPS = 10_000

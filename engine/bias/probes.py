@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from engine.bias.axes import places
-from engine.frames import RANKS, check_frame
+from engine.ranks.schema import RANKS, check_frame
 
 _QUERY = ["question", "query_lang"]
 _OWN = pl.col("doc_lang") == pl.col("query_lang")

@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.bias.documents import statistic
 from engine.bias.measures import MEASURES, RANK_MEASURES
-from engine.bias.sums import EFFECT, FREEDOM, PLACE, SPREAD, SUM, TOP_K, BiasSums, bias_sums
+from engine.bias.per_question import EFFECT, FREEDOM, PLACE, SPREAD, SUM, TOP_K, BiasSums, bias_sums
 from engine.significance import Method, Resampled, compare, holm, intervals, resample
 
 

@@ -28,8 +28,8 @@ def watched(run: str | None) -> Iterator[Callable[[], AbstractContextManager[Not
     if run is None:
         yield _bars
         return
-    from engine.runs import running
-    from engine.store import Store
+    from engine.storage.jobs import running
+    from engine.storage.store import Store
 
     with running(Store(), run) as reporter:
         yield lambda: nullcontext(reporter)

@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _doctor(options: argparse.Namespace) -> None:
     from rich.table import Table
 
-    from engine.doctor import check
+    from engine.commands.diagnosis import check
 
     table = Table("", "what", "state", "what to do")
     for finding in check():

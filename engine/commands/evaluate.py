@@ -32,9 +32,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     import json
 
-    from engine.evaluation import as_json, evaluate, summarise
-    from engine.library import open_collection, open_encoder
-    from engine.store import Store
+    from engine.encoders.resolve import open_collection, open_encoder
+    from engine.evaluation.evaluate import as_json, evaluate, summarise
+    from engine.storage.store import Store
 
     check_writable(options.json)
     store = Store()
@@ -69,7 +69,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _print_summary(evaluation: object, summary: object) -> None:
     from rich.table import Table
 
-    from engine.metrics import label
+    from engine.ranks.metrics import label
 
     about = evaluation.about
     out.print(f"[bold]{about['encoder']['name']}[/] on [bold]{about['collection']['name']}[/]  ({evaluation.key[:8]})")

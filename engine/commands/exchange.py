@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _import(options: argparse.Namespace) -> None:
     from engine.errors import InputError
     from engine.exchange import files_in, import_file
-    from engine.store import Store
+    from engine.storage.store import Store
 
     store, failures = Store(), 0
     files = [file for path in options.files for file in files_in(path)]
@@ -69,7 +69,7 @@ def _import(options: argparse.Namespace) -> None:
 
 def _export(options: argparse.Namespace) -> None:
     from engine.exchange import FORMATS, export_checkpoint, export_collection, export_evaluation, find_stored
-    from engine.store import Store
+    from engine.storage.store import Store
 
     store, chosen = Store(), _chosen(options)
     if chosen == "--checkpoint":

@@ -17,10 +17,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from engine.catalog import COLLECTIONS, ENCODERS, fetch_collection
+    from engine.collections.catalog import COLLECTIONS, ENCODERS, fetch_collection
+    from engine.encoders.resolve import open_encoder
     from engine.errors import InputError
-    from engine.library import open_encoder
-    from engine.store import Store
+    from engine.storage.store import Store
 
     if options.name in ENCODERS:
         out.print(f"{options.name}: {open_encoder(options.name, Store()).folder}", soft_wrap=True)

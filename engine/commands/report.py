@@ -33,11 +33,11 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from engine.evaluation import evaluations
+    from engine.evaluation.evaluate import evaluations
     from engine.figures.publication import Layout
-    from engine.ratios import families
     from engine.report import FORMATS, PARTS, Request, find_family, write_report
-    from engine.store import Store
+    from engine.storage.store import Store
+    from engine.sweeps.results import families
 
     store = Store()
     request = Request(

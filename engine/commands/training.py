@@ -35,9 +35,9 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from engine.library import open_collection, open_encoder
-    from engine.store import Store
-    from engine.training import TrainingSet, make_recipe, read_training, train
+    from engine.encoders.resolve import open_collection, open_encoder
+    from engine.storage.store import Store
+    from engine.training.train import TrainingSet, make_recipe, read_training, train
 
     store = Store()
     encoder = open_encoder(options.encoder, store)
@@ -65,8 +65,8 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> None:
-    from engine.store import Store
-    from engine.sweep import Sweep, run_sweep
+    from engine.storage.store import Store
+    from engine.sweeps.sweep import Sweep, run_sweep
 
     sweep = Sweep(
         encoder=name_or_path(options.encoder),
@@ -92,7 +92,7 @@ def _sweep(options: argparse.Namespace) -> None:
 def _print_sweep(sweep: object, store: object) -> None:
     from rich.table import Table
 
-    from engine.sweep import results
+    from engine.sweeps.sweep import results
 
     table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption="mAP")
     for row in results(sweep, store).iter_rows(named=True):
@@ -108,7 +108,7 @@ def _settings(options: argparse.Namespace) -> object:
     from dataclasses import fields, replace
 
     from engine.errors import InputError
-    from engine.recipe import DEFAULTS, FULL_ONLY, Settings
+    from engine.training.recipe import DEFAULTS, FULL_ONLY, Settings
 
     named = {field.name: getattr(options, field.name) for field in fields(Settings)}
     given = {name: value for name, value in named.items() if value is not None}

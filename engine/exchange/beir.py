@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from engine.exchange.names import Names
-from engine.structures import Collection
+from engine.collections.structures import Collection
+from engine.exchange.ids import Names
 
 
 def write_beir(collection: Collection, names: Names, folder: Path) -> None:

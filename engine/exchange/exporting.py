@@ -7,20 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.card import CARD, card_of
-from engine.catalog import COLLECTIONS, SHIPPED
+from engine.collections.catalog import COLLECTIONS, SHIPPED
+from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation import Evaluation, collection_digest, evaluations, find_evaluation
+from engine.evaluation.evaluate import Evaluation, collection_digest, evaluations, find_evaluation
 from engine.exchange.beir import write_beir
 from engine.exchange.files import making, write_json
+from engine.exchange.ids import Names, open_named
 from engine.exchange.imported import stored_names
 from engine.exchange.importing import SIDECAR
 from engine.exchange.mteb import write_result
-from engine.exchange.names import Names, open_named
 from engine.exchange.tables import write_tables
 from engine.exchange.trec import write_trec
-from engine.store import MANIFEST, Store
-from engine.structures import Collection
+from engine.storage.store import MANIFEST, Store
+from engine.training.model_card import CARD, card_of
 
 FORMATS = {
     "trec": "TREC runs and judgements for each setting, and the language map",

@@ -14,12 +14,12 @@ from typing import Any
 
 import polars as pl
 
-from engine.evaluation import collection_digest, write_evaluation
-from engine.exchange.names import Names, open_named
-from engine.frames import RANKS, TOP, check_frame
-from engine.metrics import METRICS, label
-from engine.store import SCHEMA_VERSION, Store, digest, file_digest
-from engine.structures import SETTINGS
+from engine.collections.structures import SETTINGS
+from engine.evaluation.evaluate import collection_digest, write_evaluation
+from engine.exchange.ids import Names, open_named
+from engine.ranks.metrics import METRICS, label
+from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.storage.store import SCHEMA_VERSION, Store, digest, file_digest
 
 NAMES = ("query_names", "document_names")
 """Frames of an entry that hold its collection's ids."""

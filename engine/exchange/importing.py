@@ -9,14 +9,14 @@ from typing import Any, Literal
 
 import polars as pl
 
-from engine.catalog import COLLECTIONS, SHIPPED
+from engine.collections.catalog import COLLECTIONS, SHIPPED
 from engine.errors import InputError
 from engine.exchange import tables, trec
 from engine.exchange.files import read_json
+from engine.exchange.ids import MAP, read_map
 from engine.exchange.imported import Arrival, Known, known_collection, store_arrival
 from engine.exchange.mteb import META, read_result
-from engine.exchange.names import MAP, read_map
-from engine.store import SCHEMA_VERSION, Store, digest
+from engine.storage.store import SCHEMA_VERSION, Store, digest
 
 SIDECAR = "evaluation.json"
 """What our exports put beside the files: of what they are."""

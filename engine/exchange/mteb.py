@@ -15,12 +15,12 @@ from typing import Any
 
 import polars as pl
 
+from engine.collections.languages import from_tag, to_tag
 from engine.errors import InputError
-from engine.evaluation import Evaluation
+from engine.evaluation.evaluate import Evaluation
 from engine.exchange.files import read_json, write_json
-from engine.frames import PUBLISHED_PAIRS, check_frame
-from engine.languages import from_tag, to_tag
-from engine.metrics import by_pair
+from engine.ranks.metrics import by_pair
+from engine.ranks.schema import PUBLISHED_PAIRS, check_frame
 
 META = "model_meta.json"
 UNKNOWN = "unknown"

@@ -8,10 +8,10 @@ from typing import Literal
 
 import polars as pl
 
+from engine.collections.languages import from_tag
 from engine.errors import InputError
-from engine.evaluation import Evaluation, summarise
-from engine.frames import RANKS, TOP, check_frame
-from engine.languages import from_tag
+from engine.evaluation.evaluate import Evaluation, summarise
+from engine.ranks.schema import RANKS, TOP, check_frame
 
 Kind = Literal["parquet", "csv"]
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from engine.collections.structures import SETTINGS, Setting
 from engine.errors import InputError
-from engine.evaluation import Evaluation
+from engine.evaluation.evaluate import Evaluation
 from engine.exchange.files import numbered_lines
-from engine.exchange.names import MAP, Names, write_map
-from engine.frames import RANKS, TOP, check_frame
-from engine.structures import SETTINGS, Setting
+from engine.exchange.ids import MAP, Names, write_map
+from engine.ranks.schema import RANKS, TOP, check_frame
 
 _RUN = {"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int64, "score": pl.Float64, "place": pl.String}
 _POOL = ["question", "query_lang"]  # what one ranking of the pool is of

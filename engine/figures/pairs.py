@@ -10,10 +10,10 @@ import polars as pl
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from engine.collections.languages import language
 from engine.figures.grid import add_clicks, add_means, cells, frame_diagonal, grid_figure
 from engine.figures.style import ACCENT, DIVERGING, PALE_TEXT, SEQUENTIAL, name_of, number, outline, signed, whole
-from engine.languages import language
-from engine.metrics import label
+from engine.ranks.metrics import label
 
 CORRECTIONS = {"p_holm": "(Holm)", "p_bh": "(Benjamini-Hochberg)", "p": "(not corrected)"}
 LEVEL = 0.05  # of the tests

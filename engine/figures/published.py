@@ -8,10 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
+from engine.collections.languages import LANGUAGES, language
 from engine.figures.grid import cells, grid_figure
 from engine.figures.pairs import pair_heatmap
 from engine.figures.style import ACCENT, DIVERGING, GREY, INK, SEQUENTIAL, finish, name_of, number, outline
-from engine.languages import LANGUAGES, language
 
 PICKED = (INK, "#c46a1b", "#2a9d8f", "#8a5a9e", ACCENT, "#8a7a1f", "#4fa3d1", "#c2739f")
 """Colours of the models that were picked, in their order."""

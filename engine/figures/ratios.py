@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale
 
 from engine.figures.labels import label_places
 from engine.figures.style import ACCENT, GREY, INK, finish
-from engine.ratios import curve, pareto
+from engine.sweeps.results import curve, pareto
 
 SETTING_COLOURS = {"mono": "#8a5a9e", "cross": "#2a9d8f", "multi": INK, "rank_distance": ACCENT}
 

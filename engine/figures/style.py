@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import plotly.graph_objects as go
 
-from engine.languages import language
+from engine.collections.languages import language
 
 SEQUENTIAL = ["#f7fbff", "#d6e6f4", "#abcfe6", "#73b2d8", "#4a94c8"]
 DIVERGING = ["#d8735f", "#f0b9a8", "#f7f7f7", "#a9cde4", "#5a9fd0"]

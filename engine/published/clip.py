@@ -8,7 +8,7 @@ from functools import cache
 import polars as pl
 
 from engine.errors import InputError
-from engine.frames import PUBLISHED_CLIP, read_frame
+from engine.ranks.schema import PUBLISHED_CLIP, read_frame
 from engine.reference import FOLDER
 
 DATASETS = {

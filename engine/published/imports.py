@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.frames import PUBLISHED_PAIRS, read_frame
 from engine.published.pairs import shipped
+from engine.ranks.schema import PUBLISHED_PAIRS, read_frame
 from engine.reference import IMAGE, IMAGES, SPLITS
-from engine.store import Store
+from engine.storage.store import Store
 
 KIND = "imports"
 MARK = "(imported"

@@ -11,10 +11,10 @@ from functools import cache
 
 import polars as pl
 
-from engine import alarms
 from engine.errors import InputError
-from engine.frames import PUBLISHED_PAIRS, read_frame
+from engine.evaluation import checks
 from engine.published.tasks import Task
+from engine.ranks.schema import PUBLISHED_PAIRS, read_frame
 from engine.reference import FOLDER
 
 _LEAST = 5  # models with an alarm, before the data is blamed
@@ -115,7 +115,7 @@ def low_cells(task: Task, results: pl.DataFrame, measure: str) -> pl.DataFrame:
     parts = [pl.DataFrame(schema=dict.fromkeys(columns[:3], pl.String) | dict.fromkeys(columns[3:], pl.Float64))]
     if task.shape == "pairs":
         for (model,), rows in results.group_by("model", maintain_order=True):
-            parts.append(alarms.low_cells(rows, measure).with_columns(pl.lit(model).alias("model")).select(columns))
+            parts.append(checks.low_cells(rows, measure).with_columns(pl.lit(model).alias("model")).select(columns))
     return pl.concat(parts).sort(columns[:3])
 
 

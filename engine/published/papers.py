@@ -6,7 +6,7 @@ from functools import cache
 
 import polars as pl
 
-from engine.frames import PUBLISHED_SETTINGS, read_frame
+from engine.ranks.schema import PUBLISHED_SETTINGS, read_frame
 from engine.reference import FOLDER
 
 MEAN = "mean"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import polars as pl
 
 from engine import bias, figures
-from engine.certainty import System
-from engine.evaluation import Evaluation
-from engine.languages import language
+from engine.collections.languages import language
+from engine.evaluation.evaluate import Evaluation
 from engine.report.findings import Findings, detailed, name_of, slug
 from engine.report.picture import Picture, grid_height, list_height
+from engine.sweeps.uncertainty import System
 
 
 def bias_pictures(found: Findings) -> list[Picture]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from engine.bias import MEASURES, TOP_K, bias_sums, headline
-from engine.certainty import System
-from engine.languages import language
+from engine.collections.languages import language
+from engine.collections.structures import Collection
 from engine.progress import Progress, silent
 from engine.report.claims import against_chance
 from engine.report.findings import Findings, detailed, name_of
 from engine.report.tables import Cell, Table
 from engine.significance import intervals, resample
-from engine.structures import Collection
+from engine.sweeps.uncertainty import System
 
 _SIDE_BY_SIDE = 3  # so many systems leave room for intervals behind their numbers
 

@@ -1,4 +1,4 @@
-"""Sentences of a report, from numbers and their uncertainty; what `engine.sentences` says of the pool, of the rest.
+"""Sentences of a report, from numbers and their uncertainty; what `engine.sweeps.prose` says of the pool, of the rest.
 
 A sentence claims a difference only where its test and its interval support it. Where a ratio has too few seeds to know
 how much training varies, it tells the numbers of these checkpoints and claims nothing of the ratio. Pure functions.
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from engine.sentences import LEVEL, Difference, in_words
 from engine.significance.bootstrap import LEAST_SEEDS
+from engine.sweeps.prose import LEVEL, Difference, in_words
 
 
 @dataclass(frozen=True, slots=True)

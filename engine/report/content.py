@@ -9,8 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from engine import certainty
-from engine.certainty import System
+from engine.collections.structures import Collection
 from engine.progress import Progress, silent
 from engine.report import bias_tables, claims, record, results, sources
 from engine.report.examples import Example, examples, introduction, open_texts
@@ -22,8 +21,9 @@ from engine.report.sources import Source
 from engine.report.tables import Table
 from engine.significance.bootstrap import RESAMPLES
 from engine.significance.comparison import FLIPS
-from engine.store import Store
-from engine.structures import Collection
+from engine.storage.store import Store
+from engine.sweeps import uncertainty
+from engine.sweeps.uncertainty import System
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,7 +151,7 @@ def _holds_something(section: Section) -> bool:
 def _answer(found: Findings) -> list[str]:
     needed = {(measure, "multi") for measure in (found.request.metric, "rank_distance")}
     pool = needed <= set(found.figures)
-    told = [certainty.answer(found.family.collection, found.draws, found.seeds)] if pool else []
+    told = [uncertainty.answer(found.family.collection, found.draws, found.seeds)] if pool else []
     others = [figure for figure in found.figures if not told or figure != ("map", "multi")]
     return [*told, *(claims.best_of(quantity(*one), found.choices[one], found.seeds) for one in others)]
 
@@ -175,7 +175,7 @@ def _comparisons(found: Findings) -> tuple[list[str], list[str]]:
 
 
 def _ends(found: Findings) -> tuple[float, float]:
-    trained = sorted(certainty.ratios_of(found.draws))
+    trained = sorted(uncertainty.ratios_of(found.draws))
     return trained[0], trained[-1]
 
 

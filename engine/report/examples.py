@@ -8,19 +8,20 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from engine import figures, metrics
-from engine.certainty import System
+from engine import figures
+from engine.collections.languages import language
+from engine.collections.structures import Collection
+from engine.encoders.resolve import open_collection
 from engine.errors import EngineError
-from engine.evaluation import Evaluation, collection_digest
+from engine.evaluation.evaluate import Evaluation, collection_digest
 from engine.figures.publication import INCHES, POINTS, Layout, set_title_size
-from engine.languages import language
-from engine.library import open_collection
-from engine.metrics import label
+from engine.ranks import metrics
+from engine.ranks.metrics import label
 from engine.report.findings import Findings, name_of
 from engine.report.picture import Picture, list_height
 from engine.report.wrapping import wrapped
-from engine.store import Store
-from engine.structures import Collection
+from engine.storage.store import Store
+from engine.sweeps.uncertainty import System
 
 SHOWN = 5
 """How many passages of a side are shown."""

@@ -11,18 +11,19 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from engine import certainty, metrics, ratios
-from engine.certainty import System
+from engine.collections.structures import SETTINGS
 from engine.errors import InputError
-from engine.evaluation import Evaluation
+from engine.evaluation.evaluate import Evaluation
 from engine.figures import language_order
 from engine.progress import Progress, silent
-from engine.ratios import Family
+from engine.ranks import metrics
 from engine.report.claims import Quantity
 from engine.report.request import UNTRAINED, Request
-from engine.sentences import Difference
 from engine.significance import QuestionSums, Resampled, compare, holm, intervals, select
-from engine.structures import SETTINGS
+from engine.sweeps import results, uncertainty
+from engine.sweeps.prose import Difference
+from engine.sweeps.results import Family
+from engine.sweeps.uncertainty import System
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,7 @@ class Findings:
     @property
     def points(self) -> pl.DataFrame:
         """`ratios.points` of the sweep."""
-        return ratios.points(self.family)
+        return results.points(self.family)
 
     @property
     def codes(self) -> list[str]:
@@ -84,7 +85,7 @@ class Findings:
 
     def difference(self, one: System, other: System, measure: str, setting: str) -> Difference:
         """One system's macro mean minus another's, tested."""
-        return certainty.difference(self.draws[one], self.draws[other], measure, setting)
+        return uncertainty.difference(self.draws[one], self.draws[other], measure, setting)
 
 
 def column_of(measure: str, setting: str) -> str:
@@ -139,18 +140,18 @@ def gather(
     Raises:
         InputError: If a ratio or the reference is not trained, or a needed figure is missing.
     """
-    systems = certainty.systems(family)
+    systems = uncertainty.systems(family)
     trained = sorted(system.alpha for system in systems if system.strategy == "hybrid")
     if not trained:
         raise InputError(f"sweep {family.key[:8]}: no ratio of the hybrid strategy is evaluated; train some first")
     asked, reference = (
         _asked(request.alphas, trained),
-        _reference(request.reference, trained, certainty.UNTRAINED in systems),
+        _reference(request.reference, trained, uncertainty.UNTRAINED in systems),
     )
     found = dict(draws) if draws is not None else _resampled(family, request.metric, progress)
-    by_ratio = certainty.ratios_of(found)
+    by_ratio = uncertainty.ratios_of(found)
     figures = _known(found, request.metric)
-    choices = {figure: certainty.choose(found, *figure) for figure in figures}
+    choices = {figure: uncertainty.choose(found, *figure) for figure in figures}
     by_score = choices[(request.metric, "multi") if (request.metric, "multi") in choices else figures[0]]
     best = by_score.filter(pl.col("difference").is_null())["system"].item()
     chosen = asked or tuple(sorted({trained[0], best, trained[-1]}))
@@ -191,13 +192,13 @@ def _resampled(family: Family, metric: str, progress: Progress) -> dict[System, 
 
     def sums(evaluation: Evaluation, wanted: Sequence[str]) -> QuestionSums:
         nonlocal done
-        one = certainty.evaluation_sums(evaluation, wanted)
+        one = uncertainty.evaluation_sums(evaluation, wanted)
         done += 1
         progress("read ranks", done, total)
         return one
 
     progress("read ranks", 0, total)
-    return certainty.resample_family(family, tuple(dict.fromkeys(["map", metric])), sums=sums)
+    return uncertainty.resample_family(family, tuple(dict.fromkeys(["map", metric])), sums=sums)
 
 
 def _known(found: Mapping[System, Resampled], metric: str) -> list[tuple[str, str]]:
@@ -229,11 +230,11 @@ def _asked(asked: Sequence[float] | None, trained: Sequence[float]) -> tuple[flo
 def _reference(asked: str | float | None, trained: Sequence[float], has_base: bool) -> System:
     """What is compared with, by default the untrained encoder, or else the smallest ratio."""
     if asked is None:
-        return certainty.UNTRAINED if has_base else System("hybrid", trained[0])
+        return uncertainty.UNTRAINED if has_base else System("hybrid", trained[0])
     if asked == UNTRAINED:
         if not has_base:
             raise InputError("reference 'untrained': the untrained encoder is not evaluated on this collection")
-        return certainty.UNTRAINED
+        return uncertainty.UNTRAINED
     near = _trained(asked, trained)
     if near is None:
         raise InputError(f"reference {asked}: not trained in this sweep; allowed are {UNTRAINED}, {_listed(trained)}")
@@ -257,4 +258,4 @@ def _over_all(found: Mapping[System, Resampled], measure: str, setting: str) -> 
 
 
 def _mean_pairs(members: Sequence[Evaluation]) -> pl.DataFrame:
-    return ratios.mean_pairs([pl.DataFrame(one.figures()["pairs"]) for one in members])
+    return results.mean_pairs([pl.DataFrame(one.figures()["pairs"]) for one in members])

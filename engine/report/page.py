@@ -11,7 +11,7 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 from plotly.utils import PlotlyJSONEncoder
 
-from engine.languages import language
+from engine.collections.languages import language
 from engine.report.content import Content, Section
 from engine.report.examples import Example, Passage
 from engine.report.picture import Picture

@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from engine import figures, ratios
-from engine.certainty import System
+from engine import figures
 from engine.figures.publication import panels
-from engine.metrics import label
+from engine.ranks.metrics import label
 from engine.report.bias_pictures import bias_pictures
 from engine.report.findings import Findings, column_of, detailed, name_of, quantity, slug
 from engine.report.picture import Picture, grid_height
 from engine.report.results import uncertainty
 from engine.significance import mark_uncertain
+from engine.sweeps import results
+from engine.sweeps.uncertainty import System
 
 
 def pictures(found: Findings) -> list[Picture]:
@@ -35,7 +36,7 @@ def pictures(found: Findings) -> list[Picture]:
 
 
 def _curves(found: Findings) -> Picture:
-    base = {} if found.family.base is None else ratios.values(found.family.base)
+    base = {} if found.family.base is None else results.values(found.family.base)
     curves, names = [], []
     for measure, setting in found.figures:
         column = column_of(measure, setting)

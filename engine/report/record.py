@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from engine.evaluation import Evaluation
+from engine.evaluation.evaluate import Evaluation
 from engine.report import sources
 from engine.report.findings import Findings, name_of
 from engine.report.request import as_values

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from engine.errors import InputError
 from engine.figures.publication import Layout
-from engine.metrics import METRICS
-from engine.ratios import Family
+from engine.ranks.metrics import METRICS
+from engine.sweeps.results import Family
 
 PARTS = ("curves", "heatmaps", "difference", "bias", "examples", "tables")
 IMAGES = ("pdf", "svg", "png")

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from engine.certainty import System
+from engine.collections.languages import language
 from engine.figures import matrix
-from engine.languages import language
-from engine.metrics import label
 from engine.published import SOURCES, paper_points
+from engine.ranks.metrics import label
 from engine.report.claims import in_list, signed
 from engine.report.findings import Findings, column_of, name_of, quantity, slug
 from engine.report.tables import Cell, Table
-from engine.sentences import LEVEL
 from engine.significance import mark_uncertain
 from engine.significance.bootstrap import LEAST_SEEDS
 from engine.significance.intervals import TOO_WIDE
+from engine.sweeps.prose import LEVEL
+from engine.sweeps.uncertainty import System
 
 _MANY = 8  # so many languages need both columns of a page
 _WIDE = 12  # so many need smaller type too

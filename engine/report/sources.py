@@ -13,14 +13,14 @@ from typing import Any
 
 import polars as pl
 
-from engine import citations
-from engine.catalog import COLLECTIONS, ENCODERS, SHIPPED
-from engine.ratios import sweep_arguments
-from engine.recipe import Recipe
+from engine.collections import citations
+from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
-from engine.store import SCHEMA_VERSION, Store
-from engine.training import checkpoint_key, read_training
+from engine.storage.store import SCHEMA_VERSION, Store
+from engine.sweeps.results import sweep_arguments
+from engine.training.recipe import Recipe
+from engine.training.train import checkpoint_key, read_training
 
 _PACKAGES = ("numpy", "scipy", "polars", "faiss-cpu", "torch", "sentence-transformers", "plotly", "kaleido")
 

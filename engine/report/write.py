@@ -9,7 +9,6 @@ from pathlib import Path
 
 from engine.errors import InputError
 from engine.progress import Progress, silent
-from engine.ratios import Family
 from engine.report import folder as folders
 from engine.report.content import Content, compose
 from engine.report.findings import gather
@@ -17,7 +16,8 @@ from engine.report.images import NEEDED, Image, browser, draw
 from engine.report.page import as_page
 from engine.report.request import Request
 from engine.report.tables import as_csv, as_latex, as_markdown, as_parquet, escape
-from engine.store import Store
+from engine.storage.store import Store
+from engine.sweeps.results import Family
 
 
 @dataclass(frozen=True, slots=True)

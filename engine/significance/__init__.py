@@ -14,17 +14,11 @@ in milliseconds, so that it pays to keep it.
 """
 
 from engine.significance.bootstrap import resample
-from engine.significance.comparison import (
-    benjamini_hochberg,
-    compare,
-    holm,
-    randomisation_test,
-    smallest_detectable,
-)
+from engine.significance.comparison import benjamini_hochberg, compare, holm, randomisation_test, smallest_detectable
+from engine.significance.draws import Resampled, difference, standard_error, utility
 from engine.significance.intervals import TOO_WIDE, Method, intervals, mark_uncertain, wilson
-from engine.significance.resampled import Resampled, difference, standard_error, utility
+from engine.significance.per_question import QuestionSums, question_sums
 from engine.significance.selection import select
-from engine.significance.sums import QuestionSums, question_sums
 
 __all__ = [
     "TOO_WIDE",

@@ -25,8 +25,8 @@ import numpy as np
 import polars as pl
 
 from engine.errors import InputError
-from engine.significance.resampled import Resampled
-from engine.significance.sums import RANDOM_DISTANCE, RANK_DISTANCE, QuestionSums
+from engine.significance.draws import Resampled
+from engine.significance.per_question import RANDOM_DISTANCE, RANK_DISTANCE, QuestionSums
 
 RESAMPLES = 2000
 LEAST_SEEDS = 3

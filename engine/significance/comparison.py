@@ -7,8 +7,8 @@ import polars as pl
 from scipy.special import stdtr, stdtrit
 
 from engine.errors import InputError
+from engine.significance.draws import Resampled, difference, standard_error
 from engine.significance.intervals import Method, bounds, checked_level
-from engine.significance.resampled import Resampled, difference, standard_error
 
 FLIPS = 10_000
 POWER = 0.8

@@ -9,7 +9,7 @@ import polars as pl
 from scipy.special import ndtr, ndtri
 
 from engine.errors import InputError
-from engine.significance.resampled import Resampled
+from engine.significance.draws import Resampled
 
 Method = Literal["bca", "percentile"]
 TOO_WIDE = 0.1

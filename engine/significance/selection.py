@@ -10,9 +10,9 @@ import polars.selectors as cs
 
 from engine.errors import InputError
 from engine.significance.comparison import POWER, smallest_detectable
+from engine.significance.draws import Resampled, difference, standard_error
 from engine.significance.intervals import Method, bounds
-from engine.significance.resampled import Resampled, difference, standard_error
-from engine.significance.sums import RANK_DISTANCE
+from engine.significance.per_question import RANK_DISTANCE
 
 LOWER_IS_BETTER = (RANK_DISTANCE, "bias")
 _ROUNDING = 1e-9

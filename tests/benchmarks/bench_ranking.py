@@ -29,12 +29,13 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from engine import bias, metrics, ranking
-from engine.catalog import COLLECTIONS
-from engine.embedding import embed
-from engine.library import DEFAULT_ENCODER, open_collection, open_encoder
-from engine.store import Store
-from engine.structures import Collection
+from engine import bias
+from engine.collections.catalog import COLLECTIONS
+from engine.collections.structures import Collection
+from engine.encoders.embedding import embed
+from engine.encoders.resolve import DEFAULT_ENCODER, open_collection, open_encoder
+from engine.ranks import metrics, ranking
+from engine.storage.store import Store
 from tests import oracle
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")

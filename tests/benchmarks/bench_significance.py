@@ -22,10 +22,11 @@ import polars as pl
 from rich.console import Console
 from rich.table import Table
 
-from engine import bias, metrics
-from engine.frames import RANKS
+from engine import bias
+from engine.collections.structures import SETTINGS
+from engine.ranks import metrics
+from engine.ranks.schema import RANKS
 from engine.significance import Resampled, intervals, question_sums, resample
-from engine.structures import SETTINGS
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
 QUESTIONS, POOL = 1190, 13_014  # XQuAD-R's

@@ -1,0 +1,175 @@
+"""Stored evaluations, their tables, and the texts behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+import engine
+from engine import bias
+from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder
+from engine.ranks import metrics
+
+TEXTS_PER_SECOND = 40  # of the default encoder on two CPU cores
+FRAMES = 48  # frames kept in memory for switching back and forth
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An evaluation as a list shows it."""
+
+    key: str
+    collection: str
+    checkpoint: str
+    about: dict[str, Any]
+
+
+def store() -> engine.Store:
+    """The cache that the dashboard looks at."""
+    return engine.Store()
+
+
+def evaluations() -> list[Listed]:
+    """All stored evaluations, oldest first; equal names are told apart by their keys."""
+    folder = store().root / "ranks"
+    return _evaluations(str(folder), changed_at(folder))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _evaluations(folder: str, changed: int) -> list[Listed]:
+    found = list(engine.evaluations(store()))
+    names = [(e.about["collection"]["name"], e.about["encoder"]["name"]) for e in found]
+    return [
+        Listed(e.key, name[0], name[1] if names.count(name) == 1 else f"{name[1]} ({e.key[:6]})", e.about)
+        for e, name in zip(found, names, strict=True)
+    ]
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def summary(key: str) -> engine.Summary:
+    """Scores and rank distance of an evaluation."""
+    return engine.summarise(engine.find_evaluation(store(), key), ranks=ranks(key))
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def ranks(key: str) -> pl.DataFrame:
+    """The ranks of an evaluation."""
+    return engine.find_evaluation(store(), key).ranks()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def top(key: str) -> pl.DataFrame:
+    """The first k of the pool of an evaluation."""
+    return engine.find_evaluation(store(), key).top()
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def shares(key: str, k: int) -> pl.DataFrame:
+    """Share of each document language among the first k."""
+    return bias.language_shares(top(key), k)
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def pool_ranks(key: str) -> pl.DataFrame:
+    """Pool ranks by query and document language."""
+    return bias.pool_ranks(ranks(key))
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def questions(key: str, query_lang: str, doc_lang: str | None) -> pl.DataFrame:
+    """How every question of a query language fared: against one document language, or in the pool.
+
+    Returns:
+        `question`, `score` (average precision), `distance` (rank distance in the pool); in the collection's order.
+    """
+    own = ranks(key).filter(pl.col("query_lang") == query_lang)
+    if doc_lang is None:
+        scored = metrics.per_query(own, "multi", ["map"])
+    else:
+        setting = "mono" if doc_lang == query_lang else "cross"
+        scored = metrics.per_query(own.filter(pl.col("doc_lang") == doc_lang), setting, ["map"])
+    rank = pl.col("rank_in_pool")
+    distance = own.group_by("question", maintain_order=True).agg(distance=rank.max() - rank.min())
+    scored = scored.select("question", score="map")
+    return distance.join(scored, on="question", how="inner", maintain_order="left").select(
+        "question", "score", "distance"
+    )
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the collection ...")
+def collection(name: str, every: int, skip_invalid: bool) -> engine.Collection:
+    """A collection's texts."""
+    return engine.open_collection(name, store(), every=every, skip_invalid=skip_invalid)
+
+
+def can_read(listed: Listed) -> bool:
+    """Whether an evaluation's texts can be read here; those of an imported one may be elsewhere."""
+    return "opened_as" in listed.about
+
+
+def can_search(listed: Listed) -> bool:
+    """Whether an evaluation's encoder can be asked; that of an imported one cannot."""
+    return "encoder" in listed.about.get("opened_as", {})
+
+
+def collection_of(listed: Listed) -> engine.Collection:
+    """The collection of an evaluation whose texts can be read."""
+    opened = listed.about["opened_as"]
+    return collection(opened["collection"], opened["every"], opened["skip_invalid"])
+
+
+@st.cache_resource(max_entries=2, show_spinner="Loading the encoder ...")
+def encoder(name: str, query_prompt: str, document_prompt: str, max_length: int | None) -> engine.Encoder:
+    """An encoder, ready for typed queries."""
+    prompts = {"query": query_prompt, "document": document_prompt}
+    return engine.open_encoder(name, store(), prompts=prompts, max_length=max_length)
+
+
+@st.cache_data(max_entries=64, show_spinner="Searching ...")
+def retrieve(key: str, text: str, k: int) -> pl.DataFrame:
+    """What an evaluation's encoder finds in its pool for a typed text."""
+    listed = next(one for one in evaluations() if one.key == key)
+    about = listed.about["encoder"]
+    prompts = about["prompts"]
+    opened = encoder(listed.about["opened_as"]["encoder"], prompts["query"], prompts["document"], about["max_length"])
+    return engine.retrieve(opened, collection_of(listed), text, store(), k)
+
+
+@st.cache_resource(max_entries=4 * FRAMES, show_spinner=False)
+def pairs(key: str) -> pl.DataFrame:
+    """Scores of every language pair of an evaluation, as they were stored with it."""
+    return pl.DataFrame(engine.find_evaluation(store(), key).figures()["pairs"])
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def most_changed(key: str, other: str, query_lang: str) -> list[str]:
+    """Questions of a language whose average precision in the pool differs most between two evaluations; 100 of them."""
+    one, two = (questions(k, query_lang, None).select("question", "score") for k in (key, other))
+    change = (pl.col("score") - pl.col("score_other")).abs()
+    both = one.join(two, on="question", suffix="_other").sort(change, "question", descending=[True, False])
+    return both["question"].head(100).to_list()
+
+
+def changed_at(folder: Path) -> int:
+    """When a folder of the cache last got or lost an entry, in nanoseconds; 0 if there is none."""
+    return folder.stat().st_mtime_ns if folder.is_dir() else 0
+
+
+def fetched() -> list[str]:
+    """Names of the catalog's collections that are on this machine, those that come with the project last."""
+    return [*(name for name in COLLECTIONS if fetched_folder(name, store()) is not None), *SHIPPED]
+
+
+def time_estimate(name: str, every: int) -> str:
+    """How long the evaluation of a catalog collection takes here, in words."""
+    source = COLLECTIONS[name]
+    texts = (source.queries + source.candidates) // every
+    minutes = texts / TEXTS_PER_SECOND / 60
+    return (
+        f"About {texts:,} texts to encode: {max(1, round(minutes))} minutes or so on two CPU cores with the default "
+        "encoder, far less on a GPU. It can be stopped and resumed; what is encoded once is kept."
+    )

@@ -1,0 +1,106 @@
+"""Sweeps: recipes that differ in ratio and seed, what they came to, and the commands that make more of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+import streamlit as st
+
+import engine
+from dashboard.cached.evaluations import FRAMES, changed_at, pairs, store
+from engine.collections.catalog import DEMO_SETTINGS
+from engine.storage import jobs
+from engine.sweeps import results
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _families(folder: str, changed: int) -> dict[str, results.Family]:
+    return {family.key: family for family in results.families(list(engine.evaluations(store())))}
+
+
+def families() -> list[results.Family]:
+    """All sweeps that have been evaluated, the latest last."""
+    folder = store().root / "ranks"
+    return list(_families(str(folder), changed_at(folder)).values())
+
+
+def family_names(found: list[results.Family]) -> dict[str, results.Family]:
+    """Sweeps by what to call them; equal labels are told apart by their keys."""
+    labels = [family.label for family in found]
+    return {
+        family.label if labels.count(family.label) == 1 else f"{family.label} ({family.key[:6]})": family
+        for family in found
+    }
+
+
+def points(family_key: str) -> pl.DataFrame:
+    """The points of a sweep."""
+    folder = store().root / "ranks"
+    return _points(family_key, str(folder), changed_at(folder))
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def _points(family_key: str, folder: str, changed: int) -> pl.DataFrame:
+    return results.points(_families(folder, changed)[family_key])
+
+
+def mean_pairs(family_key: str) -> dict[float, pl.DataFrame]:
+    """Scores of every language pair by ratio of a sweep's hybrid checkpoints, averaged over seeds."""
+    folder = store().root / "ranks"
+    return _mean_pairs(family_key, str(folder), changed_at(folder))
+
+
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
+def _mean_pairs(family_key: str, folder: str, changed: int) -> dict[float, pl.DataFrame]:
+    frames: dict[float, list[pl.DataFrame]] = {}
+    for recipe, evaluation in _families(folder, changed)[family_key].evaluations:
+        if recipe.strategy == "hybrid" and recipe.alpha is not None:
+            frames.setdefault(recipe.alpha, []).append(pairs(evaluation.key))
+    return {alpha: results.mean_pairs(found) for alpha, found in frames.items()}
+
+
+def sweep_command(family: results.Family, alphas: list[float], seeds: list[int]) -> list[str]:
+    """The engine's command that adds ratios to a sweep."""
+    command = [*results.sweep_arguments(family), "--alphas", ",".join(f"{alpha:g}" for alpha in alphas)]
+    return [*command, "--seeds", ",".join(map(str, seeds))]
+
+
+def start_demo(*, again: bool = False) -> jobs.Run:
+    """Train the demo's ratios in the background: alpha 0, 0.5 and 1 first, then those between, then more seeds.
+
+    Args:
+        again: Start it even if it has failed or was stopped; otherwise such a run is returned as it is.
+    """
+    command = ["sweep", "--train", "demo-train", "--eval", "demo", "--alphas", "0,0.5,1,0.25,0.75", "--seeds", "0,1,2"]
+    command += [*(f"--{name.replace('_', '-')}={value}" for name, value in DEMO_SETTINGS.items()), "--merge"]
+    earlier = [run for run in jobs.all_runs(store()) if run.arguments == tuple(command)]
+    if earlier and earlier[0].state in ("failed", "stopped") and not again:
+        return earlier[0]
+    return jobs.start(command, store(), "train the demo's ratios")
+
+
+def checkpoints() -> dict[str, str]:
+    """Names of the trained checkpoints by key."""
+    return {key: about["name"] for key, about in store().entries("checkpoints")}
+
+
+def latest_losses(kinds: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Losses of the latest run of some commands, as far as it has come."""
+    found = [run for run in jobs.all_runs(store()) if run.arguments[0] in kinds]
+    return jobs.losses(store(), found[0].key) if found else []
+
+
+def compositions() -> dict[str, dict[str, Any]]:
+    """What is known of every trained checkpoint's training, by the checkpoint's name."""
+    found = {}
+    for key, about in store().entries("checkpoints"):
+        if about["recipe"]["strategy"] != "merge":
+            found[f"{about['name']} ({key[:6]})"] = training_of(key)
+    return found
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def training_of(key: str) -> dict[str, Any]:
+    """Losses, batches and leaks of a checkpoint's training."""
+    return engine.read_training(store(), key)

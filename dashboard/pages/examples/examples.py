@@ -1,0 +1,59 @@
+"""Examples: what is retrieved for one question, and where its parallel passages ended."""
+
+import streamlit as st
+
+from dashboard import cached, warnings, widgets
+from dashboard.pages.examples import view as examples
+from engine import figures
+from engine.collections.languages import language
+
+st.title("What does it retrieve?")
+one = widgets.pick_evaluation()
+if not cached.can_read(one):
+    st.info(f"The texts of {one.collection} are not on this machine: this evaluation was imported without them.")
+    st.stop()
+warnings.draw(one)
+collection = cached.collection_of(one)
+codes = one.about["collection"]["languages"]
+
+own_text = ""
+if cached.can_search(one):
+    own_text = st.text_input("Ask your own question, in any language", key="ask", bind="query-params")
+if own_text.strip():
+    found = cached.retrieve(one.key, own_text, 10)
+    texts = collection.corpus.texts
+    rows = [(r["rank"], r["doc_lang"], r["score"], "", texts[r["doc"]]) for r in found.iter_rows(named=True)]
+    widgets.passage_list(rows)
+    st.caption(f"Retrieved live by {one.checkpoint} from the {len(texts):,} candidates of {one.collection}.")
+    st.divider()
+
+with st.container(horizontal=True):
+    query_lang = widgets.pick_language("Query language", codes, key="query")
+    doc_lang = widgets.pick_language("Document language", codes, key="document", everything="all (the pool)")
+    order = st.selectbox("Show first", list(examples.ORDERS), key="first", bind="query-params")
+    words = st.text_input("Search in the questions", key="words", bind="query-params")
+
+asked = examples.find(one, collection, query_lang, doc_lang, order, words)
+if asked.is_empty():
+    st.info("No question fits. Search for another word, or choose another pair.")
+    st.stop()
+question = examples.pick_question(asked, order, (query_lang, doc_lang))
+versions = examples.versions(collection, question)
+widgets.question_line(query_lang, versions[query_lang])
+with st.expander(f"The question in its {len(versions)} languages"):
+    st.html("".join(f"<p><b>{language(c).name}</b> {widgets.text_in(c, t)}</p>" for c, t in versions.items()))
+
+ranks = examples.ranks_of(one, question, query_lang)
+st.markdown(examples.verdict(ranks, doc_lang or query_lang))
+left, right = st.columns([3, 2], gap="large")
+with left:
+    st.subheader("First of the pool" if doc_lang is None else f"First {language(doc_lang).name} passages")
+    widgets.passage_list(examples.retrieved(one, collection, question, query_lang, doc_lang))
+    st.caption(
+        f"From the first {one.about['top_k']} of the pool; the answer in {language(doc_lang or query_lang).name} "
+        "comes last if it is not among those shown."
+    )
+with right:
+    st.subheader("Where each parallel passage ended")
+    st.plotly_chart(figures.parallel_ranks(ranks, query_lang), key="parallel", config=widgets.CHART)
+    st.caption(f"{one.checkpoint} on {one.collection}: ranks among {len(collection.corpus):,} candidates.")

@@ -1,0 +1,90 @@
+"""Import and export: results from elsewhere in, ours out in the formats of the field."""
+
+import streamlit as st
+
+from dashboard import cached, widgets
+from dashboard.cached import exchange
+from engine import figures
+from engine.exchange import FORMATS
+from engine.ranks.metrics import label
+
+st.title("Bring results in, take results out")
+
+st.subheader("1. Import")
+with st.container(border=True):
+    st.markdown(
+        "A **TREC run** over all languages with its judgements (the same name, `.qrels`) and the language map "
+        "`languages.tsv`, or with the collection that it searched; a **frame of ranks** (`ranks.parquet` or `.csv`, "
+        "and `top` beside it); an **MTEB result** (`.json`, and `model_meta.json`). Choose files that belong together "
+        "in one go."
+    )
+    files = st.file_uploader("Files", accept_multiple_files=True, key="import-files")
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
+    path = left.text_input("or a file or folder on this machine", key="import-path", placeholder="/data/runs/mine.run")
+    collection = middle.selectbox(
+        "Collection that was searched",
+        cached.fetched(),
+        index=None,
+        accept_new_options=True,
+        placeholder="what the files tell",
+        help="A fetched collection, or type the folder of your own. Its texts are then shown with the results.",
+        key="import-collection",
+    )
+    name = right.text_input("What to call it", key="import-name", placeholder="what the files tell")
+    if st.button("Import", type="primary", key="import", disabled=not (files or path)):
+        contents = {file.name: file.getvalue() for file in files}
+        given = (collection, name or None)
+        found, faults = exchange.bring(contents, *given) if files else exchange.bring_from(path, *given)
+        for one in found:
+            state = "Imported" if one.new else "Already there"
+            st.success("  \n".join([f"{state}: {one.title}", *one.notes]), icon=":material/check:")
+        for fault in faults:
+            st.error(fault, icon=":material/error:")
+        if any(one.kind == "evaluation" for one in found):
+            st.page_link("pages/pairs/pairs.py", label="Language pairs", icon=":material/grid_on:")
+
+results = exchange.imported()
+if results:
+    with st.expander("Imported MTEB results"):
+        pairs = results[st.selectbox("Result", list(results), key="result")]
+        measure = st.selectbox("Measure", pairs.columns[6:10], key="measure", format_func=label)
+        figure = figures.pair_heatmap(pairs, measure, figures.language_order(pairs, measure, "name"))
+        st.plotly_chart(figure, key="imported", config=widgets.CHART)
+        st.page_link("pages/published/published.py", label="Beside published results", icon=":material/menu_book:")
+
+st.subheader("2. Export")
+evaluations = {f"{one.checkpoint} on {one.collection}": one for one in reversed(cached.evaluations())}
+if not evaluations:
+    st.info("Nothing is evaluated yet, so there is nothing to take out.")
+    st.page_link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+    st.stop()
+with st.container(border=True):
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    one = evaluations[left.selectbox("Evaluation", list(evaluations), key="export-evaluation")]
+    allowed = exchange.formats_of(one)
+    chosen = right.pills("Formats", allowed, selection_mode="multi", default=allowed[:1], key="export-formats")
+    for name in chosen:
+        st.caption(f"**{name}**: {FORMATS[name]}.")
+    more = "" if "imported" in one.about else "; `evaluate --top-k` keeps more"
+    st.caption(f"Its lists hold the first {one.about['top_k']:,} of the pool{more}.")
+    st.download_button(
+        "Download as zip",
+        lambda: exchange.zipped(one.key, chosen),
+        file_name=f"{one.collection}-{one.key[:8]}.zip".replace("/", "-"),
+        mime="application/zip",
+        key="export",
+        disabled=not chosen,
+    )
+
+checkpoints = cached.checkpoints()
+if checkpoints:
+    with st.container(border=True):
+        left, right = st.columns([3, 2], vertical_alignment="bottom")
+        key = left.selectbox("Checkpoint", list(checkpoints), format_func=checkpoints.get, key="export-checkpoint")
+        folder = right.text_input("New folder on this machine", key="export-folder", placeholder="/data/my-checkpoint")
+        st.caption(
+            "An ordinary sentence-transformers folder, with a model card that tells its recipe, data and results."
+        )
+        if st.button("Write the checkpoint", key="write-checkpoint", disabled=not folder):
+            count = exchange.write_checkpoint(key, folder)
+            st.success(f"{count} files written to {folder}", icon=":material/check:")

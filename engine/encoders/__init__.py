@@ -1,0 +1,1 @@
+"""Encoders: text in, unit vector out; vectors through the store; names to encoders."""

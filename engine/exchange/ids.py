@@ -1,0 +1,166 @@
+"""What queries and passages are called outside: the ids of runs, judgements and BEIR folders, and the language map.
+
+The map is a table by tabs with the columns `kind` ("query" or "document"), `id`, `lang` and `question`. It names every
+candidate of the pool, in the order that breaks ties; a query's `question` is the id that its versions in other
+languages share, and its own id where there is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import polars as pl
+
+from engine.collections.languages import from_tag
+from engine.collections.reading import beir_ids
+from engine.collections.structures import Collection
+from engine.encoders.resolve import open_collection
+from engine.errors import InputError
+from engine.exchange.files import numbered_lines
+from engine.storage.store import Store, digest
+
+MAP = "languages.tsv"
+_COLUMNS = ("kind", "id", "lang", "question")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Names:
+    """The ids of a collection.
+
+    Attributes:
+        queries: `query_id`, `question`, `query_lang`.
+        documents: `doc_id`, `doc` (position in the pool, Int32), `doc_lang`; in the pool's order.
+    """
+
+    queries: pl.DataFrame
+    documents: pl.DataFrame
+
+    @classmethod
+    def of(
+        cls,
+        queries: Sequence[tuple[str, str, str]],
+        documents: Sequence[tuple[str, str]],
+    ) -> Names:
+        """From rows of (query id, question, language) and of (document id, language) in the pool's order."""
+        schema = {"query_id": pl.String, "question": pl.String, "query_lang": pl.String}
+        asked = pl.DataFrame(queries, schema=schema, orient="row")
+        pool = pl.DataFrame(documents, schema={"doc_id": pl.String, "doc_lang": pl.String}, orient="row")
+        places = pl.int_range(pl.len(), dtype=pl.Int32).alias("doc")
+        return cls(asked, pool.select("doc_id", places, "doc_lang"))
+
+    @property
+    def languages(self) -> list[str]:
+        """All languages, sorted."""
+        return sorted({*self.queries["query_lang"], *self.documents["doc_lang"]})
+
+    def about(self, name: str) -> dict[str, object]:
+        """What an evaluation's manifest says of a collection of which nothing but the ids is known."""
+        ids = [*self.queries.iter_columns(), *self.documents.drop("doc").iter_columns()]
+        return {
+            "name": name,
+            "digest": digest("names", 1, [column.to_list() for column in ids]),
+            "languages": self.languages,
+            "queries": self.queries.height,
+            "candidates": self.documents.height,
+            "skipped": {},
+        }
+
+
+def query_id(question: str, language: str) -> str:
+    """What a query is called outside: its question's id and its language, without white space."""
+    return f"{_one_word(question)}-{language}"
+
+
+def document_id(language: str, position: int) -> str:
+    """What a candidate is called outside: its language and its position in the pool."""
+    return f"{language}-{position}"
+
+
+def names_of(collection: Collection) -> Names:
+    """The ids that we give to a collection's queries and candidates."""
+    queries, languages = collection.queries, collection.corpus.languages
+    rows = zip(queries.questions, queries.languages, strict=True)
+    return Names.of(
+        [(query_id(question, code), question, code) for question, code in rows],
+        [(document_id(code, position), code) for position, code in enumerate(languages)],
+    )
+
+
+def open_named(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> tuple[Collection, Names]:
+    """Read a collection and the ids that it has outside: a BEIR folder's own, else those that we give.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    collection = open_collection(name, store, every=every, skip_invalid=skip_invalid)
+    own = beir_ids(Path(name), skip_invalid=skip_invalid) if every == 1 else None
+    if own is None:
+        return collection, names_of(collection)
+    queries, corpus = collection.queries, collection.corpus
+    return collection, Names.of(
+        list(zip(map(_one_word, own[0]), queries.questions, queries.languages, strict=True)),
+        list(zip(map(_one_word, own[1]), corpus.languages, strict=True)),
+    )
+
+
+def write_map(names: Names, file: Path) -> None:
+    """Write the language map."""
+    queries = names.queries.select(
+        pl.lit("query").alias("kind"),
+        pl.col("query_id").alias("id"),
+        pl.col("query_lang").alias("lang"),
+        pl.col("question").map_elements(_one_word, return_dtype=pl.String),
+    )
+    documents = names.documents.select(
+        pl.lit("document").alias("kind"),
+        pl.col("doc_id").alias("id"),
+        pl.col("doc_lang").alias("lang"),
+        pl.lit("").alias("question"),
+    )
+    pl.concat([queries, documents]).write_csv(file, separator="\t", quote_style="never")
+
+
+def read_map(file: Path) -> Names:
+    """Read a language map.
+
+    Raises:
+        InputError: If a line is no row of the map, a language is unknown, or an id or a question occurs twice.
+    """
+    queries: dict[str, tuple[str, str, str]] = {}
+    documents: dict[str, tuple[str, str]] = {}
+    versions = set()
+    for place, line in numbered_lines(file):
+        cells = line.split("\t")
+        if tuple(cells[:3]) == _COLUMNS[:3]:
+            continue
+        if len(cells) not in (3, 4) or cells[0] not in ("query", "document") or not cells[1].strip():
+            raise InputError(
+                f"{place}: {line[:60]!r} came; expected are {', '.join(_COLUMNS)} by tabs, kind is query or document"
+            )
+        kind, name, tag, question = (*cells, "")[:4]
+        try:
+            code = from_tag(tag.strip())
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from error
+        question = unquote(question.strip()) or name
+        if name in (queries if kind == "query" else documents):
+            raise InputError(f"{place}: {kind} {name!r} occurs twice; expected is one line for each")
+        if kind == "document":
+            documents[name] = (name, code)
+        elif (question, code) in versions:
+            raise InputError(f"{place}: question {question!r} occurs twice in {code}; expected is one query for each")
+        else:
+            queries[name] = (name, question, code)
+            versions.add((question, code))
+    if not queries or not documents:
+        raise InputError(f"{file}: names no {'documents' if queries else 'queries'}; the map names all of both")
+    return Names.of(list(queries.values()), sorted(documents.values(), key=lambda row: row[1]))
+
+
+def _one_word(text: str) -> str:
+    """The text without white space, as URLs write it."""
+    return re.sub(r"[\s%]", lambda found: quote(found[0]), text)

@@ -1,0 +1,299 @@
+"""The cache on disk: content-addressed entries, written whole or not at all. Nothing else writes under `cache/`.
+
+An entry is a folder `<kind>/<key>/` whose `manifest.json` lists every file with its size and SHA-256. It is made under
+a temporary name beside its place and renamed when it is complete, so that a reader never sees half an entry, a crash
+leaves nothing behind but a hidden temporary folder, and of two processes that make the same entry the first one wins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from engine.errors import InputError, StoreError
+
+Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+LEFTOVER_SECONDS = 24 * 3600
+
+logger = logging.getLogger(__name__)
+_file_digests: dict[tuple[int, int, int, int], str] = {}
+
+
+def digest(*values: object) -> str:
+    """Digest typed values: equal values give equal digests, and no two different sequences run together.
+
+    Args:
+        *values: str, bytes, int, float, bool, None, numpy arrays, and lists, tuples or mappings of these.
+
+    Returns:
+        32 hexadecimal digits (the first half of a SHA-256).
+
+    Raises:
+        TypeError: If a value has no stable byte form.
+    """
+    state = hashlib.sha256()
+    _feed(state, values)
+    return state.hexdigest()[:32]
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file; an unchanged file (same inode, size and times) is read once per process."""
+    stat = path.stat()
+    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if key not in _file_digests:
+        with path.open("rb") as file:
+            _file_digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
+    return _file_digests[key]
+
+
+class Store:
+    """The cache folder.
+
+    Args:
+        root: Where it is; by default the environment variable HYBRID_BATCH_CACHE, else `cache/` in the project.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        named = os.environ.get("HYBRID_BATCH_CACHE")
+        self.root = Path(root or named or Path(__file__).resolve().parents[2] / "cache")
+
+    def path(self, kind: Kind, key: str) -> Path:
+        """Where an entry is, or would be."""
+        return self.root / kind / key
+
+    def get(self, kind: Kind, key: str) -> dict[str, Any] | None:
+        """Read and verify an entry's manifest.
+
+        Returns:
+            The manifest, or None if there is no such entry. A broken entry is set aside with a warning and counts
+            as missing, so that the caller makes it anew.
+        """
+        folder = self.path(kind, key)
+        if not folder.is_dir():
+            return None
+        fault = self.fault(kind, key)
+        if fault is None:
+            return self.manifest(kind, key)
+        aside = folder.with_name(f".broken-{key}-{time.time_ns()}")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(aside)
+            logger.warning("%s/%s is broken (%s): set aside as %s and made again", kind, key, fault, aside.name)
+        return None
+
+    def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
+        """Read an entry's manifest without verifying its files.
+
+        Raises:
+            StoreError: If there is none, or it cannot be read.
+        """
+        file = self.path(kind, key) / MANIFEST
+        try:
+            return dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise StoreError(f"{file}: the entry's manifest cannot be read ({error}); delete the folder") from error
+
+    def fault(self, kind: Kind, key: str) -> str | None:
+        """What is wrong with an entry's files, or None if every file has its size and digest."""
+        folder = self.path(kind, key)
+        try:
+            listed = self.manifest(kind, key)["files"]
+            files = [(name, expected["bytes"], expected["sha256"]) for name, expected in listed.items()]
+        except (StoreError, KeyError, TypeError, AttributeError):
+            return "no readable manifest"
+        for name, size, sha in files:
+            file = folder / name
+            if not file.is_file():
+                return f"{name} is missing"
+            if file.stat().st_size != size:
+                return f"{name} has {file.stat().st_size} bytes, not {size}"
+            if file_digest(file) != sha:
+                return f"{name} has changed"
+        return None
+
+    def entries(self, kind: Kind) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Every entry's key and manifest, oldest first; unreadable ones are left out with a warning."""
+        found = []
+        folder = self.root / kind
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            if path.name.startswith(".") or not path.is_dir():
+                continue
+            try:
+                found.append((path.name, self.manifest(kind, path.name)))
+            except StoreError as error:
+                logger.warning("%s", error)
+        yield from sorted(found, key=lambda entry: entry[1].get("created", 0))
+
+    @contextlib.contextmanager
+    def writing(self, kind: Kind, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
+        """Make an entry: yields a temporary folder to fill; on a clean exit it becomes the entry.
+
+        An entry that exists meanwhile (another process was faster) is kept, and this one is dropped.
+
+        Args:
+            kind: The kind of entry.
+            key: Its key.
+            about: What the manifest says beside the files; must be JSON.
+
+        Raises:
+            StoreError: If the disk is full or the cache cannot be written; nothing stored is touched.
+        """
+        final = self.path(kind, key)
+        temporary = final.with_name(f".making-{key}-{uuid.uuid4().hex[:8]}")
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+            write_manifest(temporary, about)
+            _move_in(temporary, final)
+        except OSError as error:
+            raise _disk_error(error, final) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def partial(self, kind: Kind, key: str) -> Path:
+        """A folder for the resumable parts of an entry that is being made; `discard_partial` removes it."""
+        folder = self.root / kind / f".partial-{key}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _disk_error(error, folder) from error
+        return folder
+
+    def discard_partial(self, kind: Kind, key: str) -> None:
+        """Remove what `partial` kept."""
+        shutil.rmtree(self.root / kind / f".partial-{key}", ignore_errors=True)
+
+    def delete(self, kind: Kind, key: str) -> None:
+        """Remove an entry, its manifest first, so that a half-removed one is never read."""
+        folder = self.path(kind, key)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def leftovers(self) -> list[Path]:
+        """Temporary folders of dead processes (older than a day) and entries that were set aside as broken."""
+        hidden = [path for path in self.root.glob("*/.*") if path.is_dir()]
+        old = time.time() - LEFTOVER_SECONDS
+        return [p for p in hidden if p.name.startswith(".broken-") or p.stat().st_mtime < old]
+
+    def write_array(self, path: Path, array: np.ndarray) -> None:
+        """Write one .npy file whole or not at all.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+        try:
+            with temporary.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+            temporary.replace(path)
+        except OSError as error:
+            raise _disk_error(error, path) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
+    """Write a folder's `manifest.json`: what it is about, and the size and digest of each of its files."""
+    files = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    manifest = {"schema": SCHEMA_VERSION, "created": time.time(), **about, "files": files}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file (of a symbolic link: what it names) a second name; where there are no hard links, copy it.
+
+    Raises:
+        FileExistsError: If the target exists; a copy over it would change whatever it is linked to.
+    """
+    try:
+        os.link(source.resolve(), target)
+    except FileExistsError:
+        raise
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def _move_in(temporary: Path, final: Path) -> None:
+    try:
+        temporary.rename(final)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        logger.info("%s was made by another process meanwhile; that one is kept", final)
+
+
+def _disk_error(error: OSError, path: Path) -> StoreError:
+    what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+    return StoreError(f"{path}: cannot be written, {what}; free space or set HYBRID_BATCH_CACHE to another folder")
+
+
+def _feed(state: hashlib._Hash, value: object) -> None:
+    """Add one value as: type tag, length, bytes."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.hasobject:
+            raise TypeError("digest: an array of objects has no stable byte form; give numbers, or a list")
+        _feed(state, (str(value.dtype), value.shape))
+        tag, payload = b"a", np.ascontiguousarray(value).tobytes()
+    elif isinstance(value, Mapping):
+        items = sorted(value.items(), key=lambda item: (str(item[0]), type(item[0]).__name__))
+        state.update(b"m%d:" % len(items))
+        return _feed_all(state, [part for item in items for part in item])
+    elif isinstance(value, list | tuple):
+        state.update(b"l%d:" % len(value))
+        return _feed_all(state, value)
+    else:
+        tag, payload = _scalar_bytes(value)
+    state.update(b"%b%d:" % (tag, len(payload)))
+    state.update(payload)
+    return None
+
+
+def _feed_all(state: hashlib._Hash, values: list | tuple) -> None:
+    for value in values:
+        _feed(state, value)
+
+
+def _scalar_bytes(value: object) -> tuple[bytes, bytes]:
+    match value:
+        case None:
+            return b"n", b""
+        case bool():
+            return b"b", b"1" if value else b"0"
+        case str():
+            return b"s", value.encode("utf-8", "surrogatepass")
+        case bytes():
+            return b"y", value
+        case int():
+            return b"i", str(value).encode()
+        case float():
+            return b"f", value.hex().encode()
+    raise TypeError(f"digest: {type(value).__name__} has no stable byte form; give str, bytes, numbers or lists")
+
+
+def check_key(key: str) -> str:
+    """Return the key if it can name a folder.
+
+    Raises:
+        InputError: If it has a character outside letters, digits, dot, dash and underscore.
+    """
+    if not key or not all(c.isalnum() or c in "-_." for c in key) or key.startswith("."):
+        raise InputError(f"name {key!r}: letters, digits, dot, dash and underscore are allowed, not a dot first")
+    return key

@@ -1,0 +1,226 @@
+"""What the ratio does: the evaluations of one sweep as points, and curves between them.
+
+Between trained ratios a value is interpolated linearly from the means of its neighbours; it is never a measurement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import polars as pl
+
+from engine.collections.structures import SETTINGS
+from engine.errors import InputError
+from engine.evaluation.evaluate import Evaluation
+from engine.ranks.metrics import METRICS
+from engine.significance.draws import UTILITY_PARTS, checked_weights
+from engine.storage.store import digest
+from engine.training.recipe import DEFAULTS, Recipe
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """The evaluations of one sweep on one collection: recipes that differ in ratio, strategy and seed alone.
+
+    Attributes:
+        key: Its key, the same at every visit.
+        recipe: One of its recipes, for what they share.
+        evaluations: Its evaluations, each with its recipe.
+        base: The untrained encoder's evaluation on the same collection, if there is one.
+    """
+
+    key: str
+    recipe: Recipe
+    evaluations: tuple[tuple[Recipe, Evaluation], ...]
+    base: Evaluation | None
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as "multilingual-e5-small, head on mlqa-r"."""
+        return f"{self.recipe.encoder_name}, {self.recipe.method} on {self.recipe.collection_name}"
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection that is evaluated on."""
+        return self.evaluations[0][1].about["collection"]["name"]
+
+
+def families(evaluations: Sequence[Evaluation]) -> list[Family]:
+    """Group evaluations into sweeps, the latest last.
+
+    Evaluations with prompts or a length in place of the checkpoint's own stay out. Of several evaluations of one
+    checkpoint (which differ in how the top was drawn) the latest counts, so that no seed counts twice.
+    """
+    groups: dict[str, dict[str, tuple[Recipe, Evaluation]]] = {}
+    bases = {}
+    for evaluation in evaluations:
+        about, on = evaluation.about, evaluation.about["collection"]["digest"]
+        if about["encoder"]["max_length"] is not None:
+            continue
+        bases[about["encoder"]["fingerprint"], digest(about["encoder"]["prompts"]), on] = evaluation
+        try:
+            recipe = Recipe.from_dict(about["recipe"])
+        except InputError:
+            continue  # trained by nobody here, or by another version: its evaluation still stands alone
+        if about["encoder"]["prompts"] == recipe.prompts:
+            members = groups.setdefault(digest("family", recipe.family(), on), {})
+            members[digest(recipe.determinants())] = recipe, evaluation
+    return [_family(key, tuple(members.values()), bases) for key, members in groups.items()]
+
+
+def _family(
+    key: str, members: tuple[tuple[Recipe, Evaluation], ...], bases: Mapping[tuple[str, str, str], Evaluation]
+) -> Family:
+    recipe, evaluation = members[0]
+    on = evaluation.about["collection"]["digest"]
+    return Family(key, recipe, members, bases.get((recipe.encoder, digest(recipe.prompts), on)))
+
+
+def sweep_arguments(family: Family) -> list[str]:
+    """What stands behind `python -m engine` to make more of a sweep; its ratios and seeds are to be added."""
+    recipe, opened = family.recipe, family.evaluations[0][1].about.get("opened_as") or {}
+    # With fewer collections to keep apart, other questions would be left out of training: another sweep.
+    evaluations = opened.get("evaluations", [opened.get("collection", family.collection)])
+    command = ["sweep", "--encoder", opened.get("base", recipe.encoder_name)]
+    command += ["--train", opened.get("training", recipe.collection_name)]
+    command += ["--eval", ",".join(evaluations), "--method", recipe.method]
+    command += ["--every", str(opened["every"])] if opened.get("every", 1) != 1 else []
+    defaults = asdict(DEFAULTS[recipe.method])
+    for name, value in asdict(recipe.settings).items():
+        if value is not None and value != defaults[name]:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    return command
+
+
+def points(family: Family) -> pl.DataFrame:
+    """One row per evaluation of a sweep.
+
+    Returns:
+        `key`, `strategy`, `alpha` (null for a baseline), `seed`, and a Float64 column for each of `mono_map`,
+        `cross_map`, `multi_map` and so on, `rank_distance`, `bias` (rank distance as a share of what a random ranking
+        gives); sorted by strategy, alpha, seed.
+    """
+    rows = [
+        {
+            "key": evaluation.key,
+            "strategy": recipe.strategy,
+            "alpha": recipe.alpha,
+            "seed": recipe.seed,
+            **values(evaluation),
+        }
+        for recipe, evaluation in family.evaluations
+    ]
+    schema = {"key": pl.String, "strategy": pl.String, "alpha": pl.Float64, "seed": pl.Int64}
+    schema |= dict.fromkeys(_columns(), pl.Float64)
+    return pl.DataFrame(rows, schema=schema).sort("strategy", "alpha", "seed")
+
+
+def values(evaluation: Evaluation) -> dict[str, float | None]:
+    """An evaluation's figures under the column names of `points`."""
+    figures = evaluation.figures()
+    settings = figures["settings"]
+    found = {f"{setting}_{metric}": settings[setting][metric] for setting in SETTINGS for metric in METRICS}
+    distance = settings["multi"]["rank_distance"]
+    randoms = [row["random_rank_distance"] for row in figures["query_langs"] if row["random_rank_distance"] is not None]
+    bias = distance / (sum(randoms) / len(randoms)) if distance is not None and randoms else None
+    return {**found, "rank_distance": distance, "bias": bias}
+
+
+def curve(points: pl.DataFrame, column: str, strategy: str = "hybrid") -> pl.DataFrame:
+    """Mean over seeds at every trained ratio.
+
+    Returns:
+        `alpha`, `mean`, `sd` (null with one seed), `seeds`; sorted by alpha.
+    """
+    kept = points.filter(
+        (pl.col("strategy") == strategy) & pl.col("alpha").is_not_null() & pl.col(column).is_not_null()
+    )
+    value = pl.col(column)
+    return kept.group_by("alpha").agg(mean=value.mean(), sd=value.std(), seeds=pl.len()).sort("alpha")
+
+
+def at(curve: pl.DataFrame, alpha: float) -> tuple[float, bool] | None:
+    """A curve's value at a ratio.
+
+    Returns:
+        The value, and whether it is interpolated; None outside the trained ratios.
+    """
+    below, above = _neighbours(curve["alpha"].to_list(), alpha)
+    if below is None or above is None:
+        return None
+    means = dict(zip(curve["alpha"], curve["mean"], strict=True))
+    if below == above:
+        return means[below], False
+    share = (alpha - below) / (above - below)
+    return (1 - share) * means[below] + share * means[above], True
+
+
+def pairs_at(pairs: Mapping[float, pl.DataFrame], alpha: float) -> tuple[pl.DataFrame, bool] | None:
+    """Scores of every language pair at a ratio.
+
+    Args:
+        pairs: Frames of `metrics.by_pair` by ratio, already averaged over seeds.
+        alpha: The ratio.
+
+    Returns:
+        The frame, and whether it is interpolated; None outside the trained ratios.
+    """
+    below, above = _neighbours(sorted(pairs), alpha)
+    if below is None or above is None:
+        return None
+    if below == above:
+        return pairs[below], False
+    share = (alpha - below) / (above - below)
+    keys = ["query_lang", "doc_lang", "queries"]
+    both = pairs[below].join(pairs[above], on=keys, suffix="_above")
+    metrics = [name for name in pairs[below].columns if name not in keys]
+    mixed = [((1 - share) * pl.col(name) + share * pl.col(f"{name}_above")).alias(name) for name in metrics]
+    return both.select(*keys, *mixed).sort("query_lang", "doc_lang"), True
+
+
+def mean_pairs(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Average frames of `metrics.by_pair` of one collection, over seeds."""
+    keys = ["query_lang", "doc_lang", "queries"]
+    return pl.concat(frames).group_by(keys).agg(pl.all().mean()).sort("query_lang", "doc_lang")
+
+
+def pareto(frame: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """Which rows no other row beats: is as good in every column and better in one (higher is better), bool.
+
+    A row with a missing value is none of them.
+    """
+    rows = frame.select(columns).to_numpy().astype(float)
+    better = (rows[None] >= rows[:, None]).all(axis=2) & (rows[None] > rows[:, None]).any(axis=2)
+    return pl.Series("pareto", ~better.any(axis=1) & ~np.isnan(rows).any(axis=1))
+
+
+def with_utility(points: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataFrame:
+    """Add a column `utility` in points: weighted mean of mAP in each setting, and of 1 minus the bias.
+
+    Args:
+        points: Frame of `points`.
+        weights: Not negative, by the names in `UTILITY_PARTS`, not all 0.
+
+    Raises:
+        InputError: If a weight is negative or no number, or all are 0.
+    """
+    given = checked_weights(weights)
+    parts = {setting: pl.col(f"{setting}_map") for setting in SETTINGS} | {"bias": 1 - pl.col("bias")}
+    total = sum((given[part] * parts[part] for part in UTILITY_PARTS if given[part]), pl.lit(0.0))
+    return points.with_columns(utility=100 * total / sum(given.values()))
+
+
+def _columns() -> list[str]:
+    return [f"{setting}_{metric}" for setting in SETTINGS for metric in METRICS] + ["rank_distance", "bias"]
+
+
+def _neighbours(alphas: Sequence[float], alpha: float) -> tuple[float | None, float | None]:
+    """The trained ratios next to a ratio on both sides; the ratio itself if it is trained."""
+    near = next((trained for trained in alphas if abs(trained - alpha) < 1e-9), None)
+    if near is not None:
+        return near, near
+    below = [trained for trained in alphas if trained < alpha]
+    above = [trained for trained in alphas if trained > alpha]
+    return (max(below) if below else None), (min(above) if above else None)

@@ -1,0 +1,97 @@
+"""How sure the figures of stored evaluations are: `significance` applied to checkpoints, sweeps and their baselines.
+
+A system is what a claim is about: a ratio (with all its seeds), a merge, a baseline, or the untrained encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import polars as pl
+
+from engine.evaluation.evaluate import Evaluation
+from engine.significance import QuestionSums, Resampled, compare, question_sums, resample, select
+from engine.sweeps import prose
+from engine.sweeps.prose import Difference
+from engine.sweeps.results import Family
+
+
+class System(NamedTuple):
+    """A strategy and its ratio (None where it has none); "untrained" is the base encoder."""
+
+    strategy: str
+    alpha: float | None = None
+
+
+UNTRAINED = System("untrained")
+
+Sums = Callable[[Evaluation, Sequence[str]], QuestionSums]
+
+
+def evaluation_sums(evaluation: Evaluation, metrics: Sequence[str]) -> QuestionSums:
+    """What every question adds to every cell of an evaluation, for metrics and for rank distance."""
+    return question_sums(evaluation.ranks(), metrics, languages=evaluation.languages, pool=evaluation.pool)
+
+
+def systems(family: Family) -> dict[System, list[Evaluation]]:
+    """A sweep's evaluations by system, one a seed; the untrained encoder first, then in the order of the ratios."""
+    found = {} if family.base is None else {UNTRAINED: [family.base]}
+    members = [(System(recipe.strategy, recipe.alpha), recipe.seed, one) for recipe, one in family.evaluations]
+    for system, _, evaluation in sorted(members, key=lambda member: (member[0][0], member[0][1] or 0.0, member[1])):
+        found.setdefault(system, []).append(evaluation)
+    return found
+
+
+def resample_family(family: Family, metrics: Sequence[str], *, sums: Sums = evaluation_sums) -> dict[System, Resampled]:
+    """Joint draws of a sweep's systems, for intervals, comparisons and the choice of a ratio.
+
+    Args:
+        family: The sweep on one collection.
+        metrics: Names of metrics; rank distance and bias are always there.
+        sums: Where the sums of an evaluation come from, so that a caller can keep them.
+    """
+    return resample({name: [sums(one, metrics) for one in found] for name, found in systems(family).items()})
+
+
+def ratios_of(found: dict[System, Resampled], strategy: str = "hybrid") -> dict[float, Resampled]:
+    """The systems of one strategy by ratio, ascending."""
+    return {
+        system.alpha: one for system, one in found.items() if system.strategy == strategy and system.alpha is not None
+    }
+
+
+def choose(found: dict[System, Resampled], measure: str, setting: str) -> pl.DataFrame:
+    """Which ratio of the hybrid strategy is best in a macro mean; frame of `significance.select`."""
+    return select({alpha: one.only(measure, setting) for alpha, one in ratios_of(found).items()})
+
+
+def difference(one: Resampled, other: Resampled, measure: str, setting: str) -> Difference:
+    """One system's macro mean minus another's, tested."""
+    first, second = one.only(measure, setting), other.only(measure, setting)
+    row = compare(first, second).row(0, named=True)
+    return Difference(row["difference"], row["low"], row["high"], row["p"], float(second.estimate[0]))
+
+
+def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
+    """What a sweep says: the best ratio in the pool, what the other end of the scale costs, what training brought.
+
+    Args:
+        collection: What to call the collection.
+        found: What `resample_family` gave, with mAP.
+        seeds: How many seeds stand behind a ratio.
+    """
+    ratios, choice = ratios_of(found), choose(found, "map", "multi")
+    best = choice.filter(pl.col("difference").is_null())["system"].item()
+    told = [prose.best_ratio(collection, choice, seeds)]
+    end = max((alpha for alpha in (0.0, 1.0) if alpha in ratios), key=lambda alpha: abs(alpha - best), default=best)
+    if end != best:
+        score, distance = (
+            difference(ratios[end], ratios[best], *figure) for figure in (("map", "multi"), ("rank_distance", "multi"))
+        )
+        told.append(prose.cost_of_end(end, best, score, distance))
+    if UNTRAINED in found:
+        base = found[UNTRAINED]
+        gain = difference(ratios[best], base, "map", "multi")
+        told.append(prose.gain_of_training(float(base.only("map", "multi").estimate[0]), gain))
+    return " ".join(told)

@@ -1,0 +1,1 @@
+"""Recipe to checkpoint: sampling, the methods head and full, merging, and the model card."""

@@ -1,0 +1,276 @@
+"""The method `full`: all weights are trained, by sentence-transformers' trainer, on the batches of our sampler.
+
+The sampler's batches are written out one after the other as rows of a data set that is read in order. So batch i is the
+same whatever the number of workers, an interrupted run goes on with the batch that it would have had, and several
+processes (`accelerate launch`) share out one batch and gather its vectors instead of drawing batches of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.collections.structures import Collection
+from engine.encoders.encoder import SentenceEncoder
+from engine.errors import InputError, TrainingError
+from engine.progress import Observer, Progress
+from engine.training.head import LOG_EVERY, Course, HardNegatives, check_loss
+from engine.training.recipe import Recipe
+from engine.training.sampler import HybridBatchSampler
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+    from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
+    from transformers import TrainerCallback
+
+
+def train_full(
+    encoder: SentenceEncoder,
+    rows: Dataset,
+    held_out: Dataset | None,
+    recipe: Recipe,
+    work: Path,
+    progress: Progress,
+    observe: Observer,
+) -> tuple[SentenceTransformer, Course]:
+    """Train all weights with InfoNCE over in-batch negatives, cosine, and AdamW; mixed precision on a GPU.
+
+    Gradients are clipped to length 1; biases and the weights of normalisation layers do not decay.
+
+    Args:
+        encoder: The base encoder.
+        rows: From `batch_rows`: a row for each pair of steps times accumulation many batches.
+        held_out: The same of questions that are not trained on: the loss on them is watched, the best state kept.
+        recipe: Hyper-parameters.
+        work: Folder of the run's states, from which an interrupted run goes on.
+        progress: Told the steps done.
+        observe: Told the loss every `LOG_EVERY` steps and whenever a state is saved.
+
+    Returns:
+        The trained model, and how its training went.
+
+    Raises:
+        InputError: If the processes cannot share out a batch.
+        TrainingError: If the loss is no longer finite.
+    """
+    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+    from transformers import set_seed
+
+    arguments = _arguments(recipe, work, list(rows.column_names), watched=held_out is not None)
+    if recipe.settings.batch_size % arguments.world_size:
+        raise InputError(
+            f"batch size {recipe.settings.batch_size} came, but {arguments.world_size} processes share out a batch; "
+            "choose one that their number divides"
+        )
+    set_seed(recipe.seed)
+    model = _trainable(encoder, recipe)
+    gather = arguments.world_size > 1
+    trainer = _trainer_class()(
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        eval_dataset=held_out,
+        loss=MultipleNegativesRankingLoss(model, scale=1 / recipe.settings.temperature, gather_across_devices=gather),
+        callbacks=[_watch(recipe, progress, observe)],
+    )
+    trainer.train(resume_from_checkpoint=_last_state(work))
+    _check_finite(model, recipe)
+    history = trainer.state.log_history
+    losses, watched = ([(e["step"], e[name]) for e in history if name in e] for name in ("loss", "eval_loss"))
+    return model, Course(losses, watched, trainer.state.global_step)
+
+
+def batch_rows(collection: Collection, sampler: HybridBatchSampler, negatives: HardNegatives) -> Dataset:
+    """A sampler's batches, one after the other.
+
+    Returns:
+        A row for each pair: `anchor`, `positive`, and `negative_0`, `negative_1` ... if there are hard negatives.
+    """
+    from datasets import Dataset
+
+    queries, passages = collection.queries.texts, collection.corpus.texts
+    columns: dict[str, list[str]] = {"anchor": [], "positive": []}
+    columns |= {f"negative_{i}": [] for i in range(negatives.count)}
+    for step, batch in enumerate(sampler, 1):
+        columns["anchor"] += [queries[row] for row in batch.queries]
+        columns["positive"] += [passages[row] for row in batch.documents]
+        for i, documents in enumerate(negatives.by_pair(batch, step).T):
+            columns[f"negative_{i}"] += [passages[row] for row in documents]
+    return Dataset.from_dict(columns)
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one of several (`accelerate launch`) that writes; a process on its own is."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def wait_for_all() -> None:
+    """Let the processes that train together come to the same point."""
+    from torch import distributed
+
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+
+
+@contextmanager
+def alone_in(work: Path, recipe: Recipe) -> Iterator[None]:
+    """Keep a run's folder to this process, and those that it trains together with.
+
+    Raises:
+        TrainingError: If another process trains the same recipe.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(work / "lock")
+    try:
+        if is_main_process():
+            lock.acquire(timeout=0)
+    except Timeout as error:
+        raise TrainingError(f"{recipe.label}: another process is training it; wait for it, or stop it") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _trainable(encoder: SentenceEncoder, recipe: Recipe) -> SentenceTransformer:
+    """A fresh copy of the base encoder's model in float32, which mixed precision needs."""
+    fresh = SentenceEncoder(
+        encoder.folder, encoder.name, prompts=encoder.prompts, max_length=recipe.settings.max_length
+    )
+    fresh.dtype = "float32"
+    return fresh.model
+
+
+def _arguments(recipe: Recipe, work: Path, columns: list[str], *, watched: bool) -> Arguments:
+    import torch
+    from sentence_transformers import SentenceTransformerTrainingArguments
+
+    settings = recipe.settings
+    cuda = torch.cuda.is_available()
+    bf16 = cuda and torch.cuda.is_bf16_supported()
+    arguments = SentenceTransformerTrainingArguments(
+        output_dir=str(work.resolve()),  # the states name each other by it
+        max_steps=settings.steps,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=round(settings.warmup * settings.steps),
+        lr_scheduler_type="linear",
+        seed=recipe.seed,
+        use_cpu=not torch.accelerator.is_available(),
+        bf16=bf16,
+        fp16=cuda and not bf16,
+        prompts={name: recipe.prompts["query" if name == "anchor" else "document"] for name in columns},
+        batch_sampler=_in_order,
+        dataloader_drop_last=True,
+        accelerator_config={"split_batches": True},
+        save_strategy="steps",
+        save_steps=settings.save_every,
+        save_total_limit=2,
+        eval_strategy="steps" if watched else "no",
+        eval_steps=settings.save_every,
+        load_best_model_at_end=watched,
+        metric_for_best_model="eval_loss" if watched else None,
+        greater_is_better=False if watched else None,
+        logging_steps=LOG_EVERY,
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+    # Several GPUs seen by one process would each get a batch, and the loss would run over all of them as one.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
+
+
+def _trainer_class() -> type[SentenceTransformerTrainer]:
+    from sentence_transformers import SentenceTransformerTrainer
+    from transformers import PrinterCallback
+
+    class Trainer(SentenceTransformerTrainer):
+        def add_callback(self, callback: TrainerCallback | type[TrainerCallback]) -> None:
+            if callback is not PrinterCallback:  # which prints every loss
+                super().add_callback(callback)
+
+        def _run_epoch(self, **options: object) -> None:
+            if not self.control.should_training_stop:  # else it resumes from its early end, and would go a step beyond
+                super()._run_epoch(**options)
+
+        def add_model_card_callback(self, *_: object) -> None:
+            """No model card: the recipe says how the checkpoint was made."""
+
+    return Trainer
+
+
+def _in_order(dataset: Dataset, batch_size: int, drop_last: bool, **_: object) -> Any:  # noqa: ANN401 - torch's sampler
+    """Batches of consecutive rows: the batches that our sampler drew."""
+    from sentence_transformers.base.sampler import DefaultBatchSampler
+    from torch.utils.data import SequentialSampler
+
+    return DefaultBatchSampler(SequentialSampler(dataset), batch_size=batch_size, drop_last=drop_last)
+
+
+def _watch(recipe: Recipe, progress: Progress, observe: Observer) -> TrainerCallback:
+    """Pass progress and losses on, refuse a loss that is not finite, and stop early.
+
+    Whether to stop is read from the losses so far and not counted, so that a resumed run stops where it would have.
+    """
+    from transformers import TrainerCallback, TrainerControl, TrainerState
+
+    def stop_early(state: TrainerState, control: TrainerControl) -> None:
+        looks = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+        if looks and len(looks) - 1 - int(np.argmin(looks)) >= recipe.settings.patience:
+            control.should_training_stop = True
+
+    class Watch(TrainerCallback):
+        def on_train_begin(self, args: Arguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+            stop_early(state, control)
+
+        def on_step_end(self, args: Arguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+            # A state is saved after its loss was looked at, so that none holds weights that have diverged.
+            control.should_log |= control.should_save
+            progress("train", state.global_step, state.max_steps)
+
+        def on_log(
+            self, args: Arguments, state: TrainerState, control: TrainerControl, logs: dict[str, float], **_: object
+        ) -> None:
+            for name, what in (("loss", recipe.label), ("eval_loss", f"{recipe.label}, held out")):
+                if name in logs:
+                    observe(what, state.global_step, check_loss(logs[name], state.global_step, recipe))
+
+        def on_evaluate(self, args: Arguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+            stop_early(state, control)
+
+    return Watch()
+
+
+def _last_state(work: Path) -> str | None:
+    """The last whole state of an interrupted run; what was being written when it was killed is cleared away."""
+
+    def step(state: Path) -> int:
+        return int(state.name.rpartition("-")[2])
+
+    for state in sorted(work.glob("checkpoint-*"), key=step, reverse=True):
+        try:
+            json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))  # the trainer writes it last
+        except (OSError, ValueError):
+            if is_main_process():
+                shutil.rmtree(state, ignore_errors=True)
+        else:
+            return str(state)
+    return None
+
+
+def _check_finite(model: SentenceTransformer, recipe: Recipe) -> None:
+    if not all(parameter.isfinite().all() for parameter in model.parameters()):
+        raise TrainingError(f"{recipe.label}: the weights hold NaN; no checkpoint was written. Lower the learning rate")
