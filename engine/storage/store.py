@@ -22,6 +22,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from platformdirs import user_cache_dir
+
 from engine.errors import InputError, StoreError
 
 Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
@@ -61,16 +63,30 @@ def file_digest(path: Path) -> str:
     return _file_digests[key]
 
 
+def default_cache() -> Path:
+    """The cache folder of this machine.
+
+    Returns:
+        What HYBRID_BATCH_CACHE names; else `cache/` of the checkout that the engine runs from; else, for an installed
+        engine, the user's cache folder.
+    """
+    named = os.environ.get("HYBRID_BATCH_CACHE")
+    if named:
+        return Path(named)
+    checkout = Path(__file__).resolve().parents[2]
+    in_checkout = (checkout / "pyproject.toml").is_file()
+    return checkout / "cache" if in_checkout else Path(user_cache_dir("hybrid-batch-lab", appauthor=False))
+
+
 class Store:
     """The cache folder.
 
     Args:
-        root: Where it is; by default the environment variable HYBRID_BATCH_CACHE, else `cache/` in the project.
+        root: Where it is; None means `default_cache()`.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        named = os.environ.get("HYBRID_BATCH_CACHE")
-        self.root = Path(root or named or Path(__file__).resolve().parents[2] / "cache")
+        self.root = Path(root) if root else default_cache()
 
     def path(self, kind: Kind, key: str) -> Path:
         """Where an entry is, or would be."""
