@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-
 from platformdirs import user_cache_dir
 
 from engine.errors import InputError, StoreError
