@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 import pytest
 
-from engine.report.images import browser
+from engine.report.render.images import browser
 
 NEEDS_BROWSER = pytest.mark.skipif(browser() is None, reason="there is no Chromium or Chrome on this machine")
 FLAGS = ("no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking", "disable-component-update")

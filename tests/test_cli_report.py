@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.report import images, write
+from engine.report import write
+from engine.report.render import images
 from engine.storage import jobs
 from engine.storage.store import Store
 from tests.command_line import Run, runner, the_error

@@ -16,7 +16,7 @@ import torch
 from engine.collections.catalog import COLLECTIONS, fetch_collection
 from engine.commands import diagnosis
 from engine.commands.diagnosis import Finding, check
-from engine.report import images
+from engine.report.render import images
 from engine.storage.store import Store
 from tests.builders import write_entry
 

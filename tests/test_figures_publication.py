@@ -35,7 +35,7 @@ from engine.figures.publication import (
 )
 from engine.figures.style import ACCENT, DIVERGING, INK, SEQUENTIAL
 from engine.report import Picture, Request, gather, pictures
-from engine.report.images import Image, draw
+from engine.report.render.images import Image, draw
 from engine.storage.store import Store
 from engine.sweeps.results import families, points
 from tests.report_builders import NEEDS_BROWSER, chromium, faults_of, texts_of

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluations, summarise
 from engine.figures.publication import Layout
-from engine.report import Findings, Request, as_arguments, bias_tables, claims, content, find_family, gather, results
+from engine.report import Findings, Request, as_arguments, bias_tables, claims, find_family, gather, results, sections
 from engine.storage.store import Store
 from engine.sweeps import uncertainty
 from engine.sweeps.prose import Difference
@@ -118,7 +118,7 @@ def test_every_part_is_of_the_same_draws(found: Findings, family: Family) -> Non
 
 
 def test_the_answer_names_what_the_choice_supports(found: Findings) -> None:
-    answer = content._answer(found)
+    answer = sections._answer(found)
     assert answer[0] == uncertainty.answer("demo", found.draws, 3)
     assert [sentence.split("**")[1] for sentence in answer[1:]] == ["mono mAP", "cross mAP", "rank distance"]
     for sentence, figure in zip(answer[1:], [*found.figures[:2], found.figures[3]], strict=True):
@@ -143,7 +143,7 @@ def test_with_one_seed_tables_and_sentences_say_what_that_means(family: Family) 
     assert found.seeds == 1
     assert "one seed: intervals and marks hold for these checkpoints" in results.settings_table(found).caption
     assert "with one seed the marks hold for these checkpoints" in results.difference_table(found, 0.0).caption
-    told = content._comparisons(found)[0]
+    told = sections._comparisons(found)[0]
     assert len(told) == 4
     for sentence in told:
         assert "With one seed what others would give is unknown" in sentence
@@ -187,14 +187,14 @@ def test_a_setting_without_a_mean_is_left_out_of_everything(family: Family, foun
     partly = gather(family, replace(found.request, parts=("curves", "tables")), draws=draws)
     assert partly.figures == [("map", "mono"), ("map", "multi"), ("rank_distance", "multi")]
     assert "cross mAP" not in results.settings_table(partly).heads
-    composed = content.compose(partly, demo_store)
+    composed = sections.compose(partly, demo_store)
     assert [sentence.split("**")[1] for sentence in composed.answer[1:]] == ["mono mAP", "rank distance"]
 
 
 def test_a_ratio_alone_is_a_report_too(family: Family, demo_store: Store) -> None:
     members = tuple(one for one in family.evaluations if one[0].alpha == 0.5 and one[0].seed == 0)
     alone = gather(Family(family.key, members[0][0], members, None), Request())
-    composed = content.compose(alone, demo_store)
+    composed = sections.compose(alone, demo_store)
     assert "the only ratio trained" in composed.answer[0] + composed.answer[1]
     assert not [table.name for table in composed.tables if "difference" in table.name]
 

@@ -10,12 +10,11 @@ import polars as pl
 import pytest
 
 from engine.collections.catalog import COLLECTIONS
-from engine.collections.citations import BIBTEX
 from engine.collections.languages import language
 from engine.encoders.resolve import open_collection
 from engine.evaluation.evaluate import Evaluation, evaluations
 from engine.ranks import metrics
-from engine.report import Findings, Request, content, gather, sources
+from engine.report import Findings, Request, gather, sections, sources
 from engine.report.examples import examples, introduction, open_texts
 from engine.storage.store import Store
 from engine.sweeps.results import Family, families
@@ -93,7 +92,7 @@ def test_texts_that_have_changed_are_not_shown_and_the_report_says_so(found: Fin
         assert open_texts(changed.family.evaluations[0][1], demo_store) is None
     changed = as_if(found, collection="gone")
     request = Request(alphas=(0.0, 1.0), parts=("bias", "examples", "tables"))
-    composed = content.compose(replace(changed, request=request), demo_store)
+    composed = sections.compose(replace(changed, request=request), demo_store)
     [note] = composed.notes
     assert "examples" in note
     assert "evaluate the sweep anew" in note
@@ -131,7 +130,7 @@ def test_what_was_used_is_cited(found: Findings) -> None:
         "wang2024multilingual",
     ]
     assert "roy2020" not in sources.bibtex(found)
-    for entry in BIBTEX.values():
+    for entry in citations.entries().values():
         assert entry.count("{") == entry.count("}")
 
 

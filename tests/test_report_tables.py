@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from engine.errors import InputError
-from engine.report.tables import Cell, Table, as_csv, as_html, as_latex, as_markdown, as_parquet, escape
+from engine.report.render.html import as_html
+from engine.report.render.latex import as_latex, escape
+from engine.report.render.markdown import as_markdown
+from engine.report.tables import Cell, Table, as_csv, as_parquet
 
 
 def table(**changes: object) -> Table:
@@ -152,3 +155,12 @@ def test_sums_in_another_order_give_the_same_bytes() -> None:
     frames = [pl.DataFrame({"value": [total / 3]}) for total in (one, other)]
     assert as_csv(frames[0]) == as_csv(frames[1])
     assert as_parquet(frames[0]) == as_parquet(frames[1])
+
+
+def test_html_escapes_every_text_of_a_table() -> None:
+    hostile = "<img src=x onerror=alert(1)>"
+    drawn = as_html(
+        Table(hostile, hostile, hostile, (hostile, "n"), ((Cell(hostile, hostile), Cell("1")),), pl.DataFrame())
+    )
+    assert "<img" not in drawn
+    assert drawn.count("&lt;img") == 4

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
-import struct
 import subprocess
 import xml.etree.ElementTree as ET
 import zipfile
@@ -20,8 +18,9 @@ from PIL import Image
 
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluations
-from engine.report import FORMATS, Request, Written, images, write, write_report
-from engine.report.images import NEEDED, with_resolution
+from engine.report import FORMATS, Request, Written, write, write_report
+from engine.report.render import images
+from engine.report.render.images import NEEDED
 from engine.storage.store import Store
 from engine.sweeps.results import Family, families
 from tests.report_builders import NEEDS_BROWSER, chromium, faults_of, files_of, need, texts_of
@@ -145,15 +144,6 @@ def test_png_has_300_dots_an_inch_and_says_so(demo_report: Written) -> None:
         assert picture.width == 990  # 3.3 inches
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
         picture.load()  # checks every chunk
-
-
-def test_the_resolution_goes_behind_the_header() -> None:
-    plain = io.BytesIO()
-    Image.new("L", (3, 2), 7).save(plain, "PNG")
-    told = with_resolution(plain.getvalue())
-    assert told.index(b"pHYs") < told.index(b"IDAT")
-    assert struct.unpack(">II", told[told.index(b"pHYs") + 4 :][:8]) == (11811, 11811)
-    assert Image.open(io.BytesIO(told)).getpixel((2, 1)) == 7
 
 
 @NEEDS_BROWSER

@@ -63,7 +63,7 @@ def _device() -> Finding:
 
 
 def _browser() -> Finding:
-    from engine.report.images import NEEDED, browser
+    from engine.report.render.images import NEEDED, browser
 
     found = browser()
     if found:

@@ -45,6 +45,7 @@ class Findings:
         reference: What they are compared with.
         tests: `significance.compare` of each chosen ratio with the reference; not of the reference itself.
         pairs: Scores of every language pair by system, averaged over seeds.
+        points: `results.points` of the sweep.
         seeds: The fewest seeds that stand behind a ratio.
     """
 
@@ -61,6 +62,7 @@ class Findings:
     reference: System
     tests: dict[float, pl.DataFrame]
     pairs: dict[System, pl.DataFrame]
+    points: pl.DataFrame
     seeds: int
 
     @property
@@ -72,11 +74,6 @@ class Findings:
     def featured(self) -> System:
         """The ratio that examples and remarks are of: the best, or the largest of those that were asked for."""
         return System("hybrid", self.best if self.best in self.chosen else self.chosen[-1])
-
-    @property
-    def points(self) -> pl.DataFrame:
-        """`ratios.points` of the sweep."""
-        return results.points(self.family)
 
     @property
     def codes(self) -> list[str]:
@@ -172,6 +169,7 @@ def gather(
         reference=reference,
         tests=tests,
         pairs={system: _mean_pairs(members) for system, members in systems.items()},
+        points=results.points(family),
         seeds=min(len(members) for system, members in systems.items() if system.strategy == "hybrid"),
     )
 

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from engine.errors import InputError
 from engine.progress import Progress, silent
 from engine.report import folder as folders
-from engine.report.content import Content, compose
 from engine.report.findings import gather
-from engine.report.images import NEEDED, Image, browser, draw
-from engine.report.page import as_page
+from engine.report.render.html import as_page
+from engine.report.render.images import NEEDED, Image, browser, draw
+from engine.report.render.latex import as_latex, as_paper
+from engine.report.render.markdown import as_document, as_markdown
 from engine.report.request import Request
-from engine.report.tables import as_csv, as_latex, as_markdown, as_parquet, escape
+from engine.report.sections import Content, compose
+from engine.report.tables import as_csv, as_parquet
 from engine.storage.store import Store
 from engine.sweeps.results import Family
 
@@ -82,13 +86,13 @@ def _write(content: Content, request: Request, made: Path, progress: Progress) -
     if "html" in formats:
         _text(made / "report.html", as_page(content))
     if "md" in formats:
-        _text(made / "report.md", _markdown(content))
+        _text(made / "report.md", as_document(content))
     _write_tables(content, request, made)
     for name, frame in content.data.items():
         _write_frame(made / "data" / name, frame, formats)
     if "tex" in formats:
         _text(made / "references.bib", content.bibtex)
-        _text(made / "paper.tex", _paper(content, request))
+        _text(made / "paper.tex", as_paper(content, request))
     if not request.images or not content.pictures:
         return []
     (made / "figures").mkdir()
@@ -115,7 +119,7 @@ def _write_tables(content: Content, request: Request, made: Path) -> None:
         _write_frame(place, table.frame, request.formats)
 
 
-def _write_frame(place: Path, frame: object, formats: Sequence[str]) -> None:
+def _write_frame(place: Path, frame: pl.DataFrame, formats: Sequence[str]) -> None:
     if "csv" in formats:
         _text(place.with_name(f"{place.name}.csv"), as_csv(frame))
     if "parquet" in formats:
@@ -127,47 +131,3 @@ def _write_frame(place: Path, frame: object, formats: Sequence[str]) -> None:
 def _text(file: Path, text: str) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _markdown(content: Content) -> str:
-    """Answer, tables, sources and commands as one Markdown file."""
-    lines = [f"# {content.title}", "", content.question, "", content.answer[0], ""]
-    lines += [f"- {text}" for text in content.answer[1:]]
-    for section in content.sections:
-        lines += ["", f"## {section.title}", ""]
-        lines += [*(f"- {text}" for text in section.claims), ""] if section.claims else []
-        lines += [f"{text}\n" for text in section.texts]
-        lines += [as_markdown(table) for table in (*section.tables, *section.folded)]
-        lines += [f"- **{one.name}** ({one.role}): {one.line}" for one in section.sources]
-        lines += [f"- {name}: {value}" for name, value in section.facts.items()]
-        lines += [f"```\n{text.rstrip()}\n```" for text in section.code]
-    return "\n".join(lines) + "\n"
-
-
-def _paper(content: Content, request: Request) -> str:
-    """A LaTeX document that holds every table, and every figure that is there as PDF: to see them, and to copy from."""
-    star = "*" if request.layout.width == "full" else ""
-    body = [rf"\input{{tables/{table.name}}}" for table in content.tables] if "tables" in request.parts else []
-    if "pdf" in request.formats:
-        body += [
-            rf"\begin{{figure{star}}}[t]\centering"
-            rf"\IfFileExists{{figures/{picture.name}.pdf}}{{\includegraphics{{figures/{picture.name}.pdf}}}}{{}}"
-            rf"\caption{{{escape(picture.caption)}}}\label{{fig:{picture.name}}}\end{{figure{star}}}"
-            for picture in content.pictures
-        ]
-    text = "\n".join(line + (r"\clearpage" if place % 4 == 3 else "") for place, line in enumerate(body))
-    return "\n".join(
-        [
-            r"\documentclass[10pt,twocolumn]{article}",
-            r"\usepackage[T1]{fontenc}",
-            r"\usepackage[utf8]{inputenc}",
-            r"\usepackage[paper=letterpaper,textwidth=6.9in,columnsep=0.3in,textheight=9in]{geometry}",
-            r"\usepackage{booktabs,graphicx}",
-            r"\begin{document}",
-            escape(content.title),
-            text,
-            r"\nocite{*}\bibliographystyle{plain}\bibliography{references}",
-            r"\end{document}",
-            "",
-        ]
-    )

@@ -11,7 +11,7 @@ from dashboard.cached import report as data
 from engine.figures.publication import INCHES, POINTS, Layout
 from engine.ranks import metrics
 from engine.report import FORMATS, PARTS, UNTRAINED, Request, as_arguments, zip_of
-from engine.report.tables import as_html
+from engine.report.render.html import as_html
 from engine.sweeps import results
 
 _PARTS = {

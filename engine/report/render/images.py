@@ -8,9 +8,7 @@ import hashlib
 import os
 import re
 import signal
-import struct
 import subprocess
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from tempfile import TemporaryDirectory
 from threading import Thread
 
 import kaleido
+import PIL.Image
 import plotly.graph_objects as go
 from choreographer.browsers.chromium import Chromium
 from choreographer.errors import BrowserClosedError, BrowserDepsError, BrowserFailedError, ChromeNotFoundError
@@ -169,16 +168,14 @@ def _finish(file: Path) -> None:
             text = text.replace(drawn, hashlib.sha256(file.stem.encode()).hexdigest()[: len(drawn)])
         file.write_text(text, encoding="utf-8")
     if file.suffix == ".png":
-        file.write_bytes(with_resolution(file.read_bytes()))
+        _write_resolution(file)
 
 
-def with_resolution(png: bytes) -> bytes:
-    """A PNG that says how many dots an inch has (chunk pHYs), so that it is set at its size."""
-    per_metre = round(DOTS_PER_INCH / 0.0254)
-    body = b"pHYs" + struct.pack(">IIB", per_metre, per_metre, 1)
-    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
-    after_header = 8 + 25  # the signature, and the chunk IHDR
-    return png[:after_header] + chunk + png[after_header:]
+def _write_resolution(file: Path) -> None:
+    """Let a PNG say how many dots an inch has, so that it is set at its size."""
+    with PIL.Image.open(file) as drawn:
+        drawn.load()
+        drawn.save(file, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
 
 
 def _line(error: BaseException) -> str:

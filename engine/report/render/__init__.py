@@ -1,0 +1,1 @@
+"""How a report is written: one HTML page, LaTeX, Markdown, and image files."""
