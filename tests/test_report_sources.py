@@ -9,6 +9,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from engine.collections import citations
 from engine.collections.catalog import COLLECTIONS
 from engine.collections.languages import language
 from engine.encoders.resolve import open_collection
