@@ -111,7 +111,7 @@ def test_recipe_and_data_are_told(tmp_path) -> None:
         "| steps | 600 |",
         "150 mono, 450 cross",
         "1,100 questions were trained on",
-        "Left out: 46 that stand in xquad-r too.",
+        "Left out: 46 that are also in xquad-r.",
         "https://creativecommons.org/licenses/by-nc/4.0/",
         "Roy et al. 2020, LAReQA",
         "2408.10536",

@@ -8,12 +8,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED, shipped_folder
 from engine.collections.citations import bibtex
 from engine.collections.languages import LANGUAGES
+from engine.collections.structures import SETTINGS
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
@@ -43,8 +47,44 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
     """
     made = _Made.read(folder)
     results = _results(made, folder, list(evaluations))
-    parts = [_front_matter(made, results), _head(made), _use(made), _recipe(made), _data(made)]
-    return "\n\n".join([*parts, _results_table(results), _licence(made), _citation()]) + "\n"
+    name, training = made.recipe.collection_name, made.training
+    return _template().render(
+        front_matter=_front_matter(made, results),
+        recipe=made.recipe,
+        rows=_rows(made.recipe),
+        base=made.base,
+        batches={kind: count for kind, count in training.get("composition", {}).get("batches", {}).items() if count},
+        source=COLLECTIONS.get(name),
+        shipped=SHIPPED.get(name),
+        questions=training.get("questions"),
+        languages=made.languages,
+        removed=[leak for leak in training.get("leaks", []) if leak["questions_removed"]],
+        results=results,
+        shown=_SHOWN,
+        licences=made.licences,
+        licence=made.licence,
+        bibtex=bibtex(["hybrid-batch", "lareqa"]),
+    )
+
+
+@cache
+def _template() -> Template:
+    """The card's template; its values are Markdown, so nothing is escaped as HTML."""
+    environment = Environment(
+        loader=PackageLoader("engine.training", "."),
+        autoescape=False,  # noqa: S701 - Markdown, not HTML
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "short": lambda number: f"{number:g}",
+        "fixed": lambda number, digits: "-" if number is None else f"{number:.{digits}f}",
+        "quoted": repr,
+        "metric_label": label,
+    }
+    return environment.get_template("model_card.md.j2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +143,7 @@ class _Result:
 
     collection: str
     trained: bool
-    figures: Mapping[str, Any]
+    scores: Mapping[str, Any]
     key: str
     seen: int
 
@@ -120,96 +160,53 @@ def _results(made: _Made, folder: Path, evaluations: list[Evaluation]) -> list[_
         if as_trained and encoder["fingerprint"] in (own, made.recipe.encoder):
             trained, seen = encoder["fingerprint"] == own, sum((about.get("seen_in_training") or {}).values())
             on = about["collection"]
-            figures = evaluation.figures()["settings"]
-            found[on["digest"], trained] = _Result(on["name"], trained, figures, evaluation.key, seen)
+            scores = evaluation.figures()["settings"]
+            found[on["digest"], trained] = _Result(on["name"], trained, scores, evaluation.key, seen)
     names = {digest: row.collection for (digest, trained), row in found.items() if trained}
     return [found[at] for at in sorted(found, key=lambda at: (names.get(at[0], ""), at)) if at[0] in names]
 
 
 def _front_matter(made: _Made, results: list[_Result]) -> str:
-    """YAML, its values written as JSON, which is YAML too."""
-    licence = _TAGS.get(made.licence)
-    values: dict[str, Any] = {"license": licence or "other"}
-    if licence is None:
-        values["license_name"] = _UNKNOWN
-    values |= {
-        "library_name": "sentence-transformers",
-        "pipeline_tag": "sentence-similarity",
-        "language": made.languages,
-        "tags": ["sentence-transformers", "sentence-similarity", "feature-extraction", "cross-lingual-retrieval"],
-        "base_model": made.base,
-        "datasets": [made.recipe.collection_name],
-        "model-index": _model_index(made, results),
-    }
-    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in values.items() if value]
-    return "\n".join(["---", *lines, "---"])
+    """The YAML that the Hugging Face Hub reads."""
+    from huggingface_hub import EvalResult, ModelCardData
 
-
-def _model_index(made: _Made, results: list[_Result]) -> list[dict[str, Any]]:
-    own = [
-        {
-            "task": {"type": "information-retrieval", "name": f"Retrieval ({setting})"},
-            "dataset": {"type": row.collection, "name": row.collection},
-            "metrics": [
-                {"type": metric, "name": label(metric), "value": round(row.figures[setting][metric], 6)}
-                for within, metric in _SHOWN
-                if within == setting and row.figures[setting][metric] is not None
-            ],
-        }
+    tag = _TAGS.get(made.licence)
+    scores = [
+        EvalResult(
+            task_type="information-retrieval",
+            task_name=f"Retrieval ({setting})",
+            dataset_type=row.collection,
+            dataset_name=row.collection,
+            metric_type=metric,
+            metric_name=label(metric),
+            metric_value=round(row.scores[setting][metric], 6),
+        )
         for row in results
         if row.trained
-        for setting in ("mono", "cross", "multi")
+        for setting, metric in sorted(_SHOWN, key=lambda shown: SETTINGS.index(shown[0]))
+        if row.scores[setting][metric] is not None
     ]
-    whole = [result for result in own if result["metrics"]]
-    return [{"name": made.recipe.label, "results": whole}] if whole else []
-
-
-def _head(made: _Made) -> str:
-    recipe = made.recipe
-    base = f"[{made.base}](https://huggingface.co/{made.base})" if made.base else f"`{recipe.encoder_name}`"
-    if recipe.strategy == "hybrid":
-        how = f"each training batch was monolingual with probability {recipe.alpha:g}, else cross-lingual"
-    elif recipe.strategy == "merge":
-        how = (
-            f"its weights are the average of a checkpoint trained on monolingual batches (weight {recipe.alpha:g}) and "
-            f"one trained on cross-lingual batches (weight {1 - recipe.alpha:g})"
-        )
-    else:
-        how = f"its training batches were drawn by the strategy {recipe.strategy}"
-    what = "a linear head on the frozen encoder was trained" if recipe.method == "head" else "all weights were trained"
-    return (
-        f"# {recipe.label}\n\nA multilingual sentence encoder for retrieval, made from {base}: {what}, and {how} "
-        "(arXiv 2408.10536). Trained with Hybrid Batch Lab."
+    data = ModelCardData(
+        license=tag or "other",
+        license_name=None if tag else _UNKNOWN,
+        library_name="sentence-transformers",
+        pipeline_tag="sentence-similarity",
+        language=made.languages or None,
+        tags=["sentence-transformers", "sentence-similarity", "feature-extraction", "cross-lingual-retrieval"],
+        base_model=made.base,
+        datasets=[made.recipe.collection_name],
+        model_name=made.recipe.label if scores else None,
+        eval_results=scores or None,
     )
+    return data.to_yaml().strip()
 
 
-def _use(made: _Made) -> str:
-    prompts = made.recipe.prompts
-    if any(prompts.values()):
-        told = f"Its prompts ({prompts['query']!r} and {prompts['document']!r}) are put before the texts by themselves."
-    else:
-        told = "It takes no prompts."
-    return f"""## Use
-
-```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("PATH OR HUB ID OF THIS FOLDER")
-queries = model.encode_query(["Where does the mill stand?"])
-passages = model.encode_document(["Die alte Mühle steht am Fluss.", "The night train leaves at ten."])
-print(model.similarity(queries, passages))
-```
-
-{told} Vectors are compared by their cosine. It was made to find the sentence that answers a question, in the languages
-that it was trained on; nothing is known of other tasks and languages."""
-
-
-def _recipe(made: _Made) -> str:
-    recipe = made.recipe
+def _rows(recipe: Recipe) -> dict[str, object]:
+    """The table of a recipe: names and values; None where it has none."""
     settings = asdict(recipe.settings)
     if recipe.method == "head":
         settings = {name: value for name, value in settings.items() if name not in FULL_ONLY}
-    rows = {
+    return {
         "method": recipe.method,
         "strategy": recipe.strategy,
         "alpha": None if recipe.alpha is None else f"{recipe.alpha:g}",
@@ -218,74 +215,3 @@ def _recipe(made: _Made) -> str:
         "base encoder": f"{recipe.encoder_name}, fingerprint {recipe.encoder}",
         "training collection": f"{recipe.collection_name}, digest {recipe.collection}",
     }
-    lines = [f"| {name.replace('_', ' ')} | {value} |" for name, value in rows.items() if value is not None]
-    drawn = made.training.get("composition", {}).get("batches", {})
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in drawn.items() if count)
-    told = f"\n\nBatches that were drawn: {kinds}." if kinds else ""
-    table = "\n".join(["| | |", "|---|---|", *lines])
-    return f"## Recipe\n\n{table}{told}\n\nThe loss is InfoNCE over the batch, by cosine and temperature."
-
-
-def _data(made: _Made) -> str:
-    name, licence = made.recipe.collection_name, made.licences[0]
-    if name in COLLECTIONS:
-        source = COLLECTIONS[name]
-        told = f"{source.title}: {source.about}. Licence: [{licence}]({source.licence_url}). {source.citation}."
-    elif name in SHIPPED:
-        told = f"`{name}`, which comes with Hybrid Batch Lab: {SHIPPED[name]}. Licence: {licence}."
-    else:
-        told = f"`{name}`, a collection of the trainer's own; its licence is not known to the tool."
-    questions = made.training.get("questions")
-    used = f" {questions:,} questions were trained on" if questions else ""
-    used += f", in {', '.join(made.languages)}." if used and made.languages else "." if used else ""
-    removed = [
-        f"{leak['questions_removed']:,} that stand in {leak['collection']} too"
-        for leak in made.training.get("leaks", [])
-        if leak["questions_removed"]
-    ]
-    return f"## Training data\n\n{told}{used}" + (f" Left out: {'; '.join(removed)}." if removed else "")
-
-
-def _results_table(results: list[_Result]) -> str:
-    if not results:
-        return "## Results\n\nIt has not been evaluated yet."
-    head = [
-        "collection",
-        "model",
-        *(f"{setting} {label(metric)}" for setting, metric in _SHOWN),
-        "rank distance",
-        "evaluation",
-    ]
-    rows = ["| " + " | ".join(head) + " |", "|---|---" + "|--:" * (len(_SHOWN) + 1) + "|---|"]
-    for row in results:
-        values = [row.figures[setting][metric] for setting, metric in _SHOWN]
-        distance = row.figures["multi"]["rank_distance"]
-        cells = [
-            row.collection,
-            ("this checkpoint" if row.trained else "base encoder") + ("\\*" if row.seen else ""),
-            *("-" if value is None else f"{value:.4f}" for value in values),
-            "-" if distance is None else f"{distance:.0f}",
-            f"`{row.key[:12]}`",
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    told = [
-        "mono: query and candidates in one language; cross: in two; multi: candidates in all languages together. mAP "
-        "has no cut-off. Averages are over queries, then language pairs or query languages. Rank distance: how many "
-        "places lie between the versions of one answer in the pool of all languages; lower is less biased."
-    ]
-    if any(row.seen for row in results):
-        told.append("\\* Not zero-shot: texts of this collection were trained on.")
-    return "## Results\n\n" + "\n".join(rows) + "\n\n" + "\n\n".join(told)
-
-
-def _citation() -> str:
-    return f"## Citation\n\n```bibtex\n{bibtex(['hybrid-batch', 'lareqa'])}\n```"
-
-
-def _licence(made: _Made) -> str:
-    data, base = made.licences
-    told = f"Training data: {data}. Base encoder: {base}."
-    if made.licence == _UNKNOWN:
-        return f"## Licence\n\n{told} Fill in `license` at the top before you share this checkpoint."
-    limits = " It may not be used commercially." if "NC" in made.licence else ""
-    return f"## Licence\n\n{told} This checkpoint is given under {made.licence}.{limits}"
