@@ -117,7 +117,7 @@ def test_recipe_and_data_are_told(tmp_path) -> None:
         "2408.10536",
         "2004.05484",
         "'query: ' and 'passage: '",
-        "It has not been evaluated yet.",
+        "The checkpoint has not been evaluated yet.",
     ):
         assert part in text
     for part in ("mixed", "warmup", "other too", "| hard negatives | None |"):
