@@ -110,7 +110,7 @@ def test_own_shares_average_to_the_shares_by_language():
 def test_more_places_than_are_kept_are_refused_unless_the_pool_has_no_more():
     _, top, candidates = every_ranking(["de", "en", "hi"], [0, 1], "de")
     assert own_shares(top, candidates, 50)["value"].unique().to_list() == pytest.approx([1 / 3])
-    with pytest.raises(InputError, match="only 2 places are kept, 3 are asked for"):
+    with pytest.raises(InputError, match="top holds 2 places for a query, but k is 3"):
         own_shares(top.filter(pl.col("rank") < 3), candidates, 3)
-    with pytest.raises(InputError, match="k: 0 came"):
+    with pytest.raises(InputError, match="k must be an integer >= 1, got 0"):
         own_shares(top, candidates, 0)

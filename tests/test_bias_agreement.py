@@ -92,5 +92,5 @@ def test_the_matrix_is_the_same_both_ways_round():
 
 def test_questions_in_one_language_have_no_correlation_and_too_few_places_are_refused():
     assert bias.rank_correlations(lists({("q", "de"): [0, 1], ("r", "en"): [0, 1]}), 9, 2).is_empty()
-    with pytest.raises(InputError, match="only 2 places are kept, 3 are asked for"):
+    with pytest.raises(InputError, match="top holds 2 places for a query, but k is 3"):
         bias.rank_correlations(lists({("q", "de"): [0, 1], ("q", "en"): [0, 1]}), 9, 3)

@@ -186,5 +186,5 @@ def test_the_statistic_of_no_spread_is_not_a_number_and_others_beside_it_are_not
 
 
 def test_flips_below_one_are_refused():
-    with pytest.raises(InputError, match="flips: 0 came"):
+    with pytest.raises(InputError, match="flips must be >= 1, got 0"):
         bias.pushed(ranked(np.random.default_rng(8))[0], flips=0)

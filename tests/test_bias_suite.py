@@ -234,7 +234,7 @@ def test_frames_that_do_not_fit_are_refused(biased):
         bias.suite(ranks.clear(), top, candidates)
     with pytest.raises(InputError, match=r"hold the languages ar; candidates are given for de, en, hi"):
         bias.suite(ranks, top, {code: 25 for code in LANGUAGES if code != "ar"})
-    with pytest.raises(InputError, match="only 15 places are kept, 16 are asked for"):
+    with pytest.raises(InputError, match="top holds 15 places for a query, but k is 16"):
         bias.suite(ranks, top, candidates, k=16)
     with pytest.raises(InputError, match="lacks the columns"):
         bias.suite(top, ranks, candidates)

@@ -275,14 +275,14 @@ def test_neither_the_order_of_the_questions_nor_that_of_the_cells_matters(scores
 
 
 def test_fewer_than_one_flip_is_refused():
-    with pytest.raises(InputError, match="flips: 0 came"):
+    with pytest.raises(InputError, match="flips must be >= 1, got 0"):
         randomisation_test(np.ones((3, 1)), flips=0)
 
 
 @pytest.mark.parametrize("name", ["power", "level"])
 def test_a_chance_outside_0_to_1_is_refused(name):
     found = difference(*both(*by_chance(1, 9)))
-    with pytest.raises(InputError, match=f"{name} 80 came; it must lie between 0 and 1"):
+    with pytest.raises(InputError, match=f"{name} must lie between 0 and 1, such as 0.95, got 80"):
         smallest_detectable(found, **{name: 80})
 
 

@@ -256,8 +256,8 @@ def test_systems_that_share_no_draws_are_refused():
     ("options", "message"),
     [
         ({"method": "basic"}, "interval 'basic' is unknown"),
-        ({"level": 95}, "level 95 came"),
-        ({"power": 0}, "power 0 came"),
+        ({"level": 95}, "level must lie between 0 and 1, such as 0.95, got 95"),
+        ({"power": 0}, "power must lie between 0 and 1, such as 0.95, got 0"),
     ],
 )
 def test_an_option_that_is_not_allowed_is_refused(options, message):

@@ -142,9 +142,9 @@ def first(top: pl.DataFrame, k: int, pool: int) -> pl.DataFrame:
         InputError: If k is below 1, or a query has fewer places than asked for.
     """
     if k < 1:
-        raise InputError(f"k: {k} came, a whole number from 1 is allowed")
-    found = check_frame(top, TOP, "top").filter(pl.col("rank") <= k)
-    held = found.group_by("question", "query_lang").agg(places=pl.len())["places"].min()
-    if held is not None and held < min(k, pool):
-        raise InputError(f"top: only {held} places are kept, {k} are asked for; evaluate with a larger top k")
-    return found
+        raise InputError(f"k must be an integer >= 1, got {k}")
+    first_places = check_frame(top, TOP, "top").filter(pl.col("rank") <= k)
+    places = first_places.group_by("question", "query_lang").len()["len"].to_list()
+    if places and min(places) < min(k, pool):
+        raise InputError(f"top holds {min(places)} places for a query, but k is {k}; evaluate with a larger --top-k")
+    return first_places

@@ -40,7 +40,7 @@ def correlations(top: pl.DataFrame, pool: int, k: int) -> pl.DataFrame:
     question = lists["question"].rle_id().to_numpy().astype(np.int64)
     language = places(lists["query_lang"], languages)
     below = lists["rank"].to_numpy() - (pool + k + 1) / 2
-    stride = int(lists["doc"].max()) + 1
+    stride = int(lists["doc"].to_numpy().max()) + 1
     passages, row = np.unique(question * stride + lists["doc"].to_numpy(), return_inverse=True)
     known = np.zeros((len(languages), len(passages)))
     known[language, row] = below

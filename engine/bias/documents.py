@@ -181,7 +181,7 @@ def pushed(ranks: pl.DataFrame, *, flips: int = FLIPS, seed: int = 0) -> pl.Data
         InputError: If flips is below 1.
     """
     if flips < 1:
-        raise InputError(f"flips: {flips} came; at least 1 is needed, and {FLIPS} are usual")
+        raise InputError(f"flips must be >= 1, got {flips}; {FLIPS} is usual")
     blocks = blocks_of(ranks)
     has = ~np.isnan(blocks.places)
     counts = has.sum(axis=0)

@@ -144,7 +144,7 @@ def probe(vectors: np.ndarray, code: np.ndarray, group: np.ndarray, *, folds: in
 
     groups = np.unique(group)
     if not 2 <= folds <= len(groups):
-        raise InputError(f"folds: {folds} came; from 2 to {len(groups)} (as many as there are groups) are allowed")
+        raise InputError(f"folds must be from 2 to {len(groups)} (the number of groups), got {folds}")
     fold_of = np.empty(len(groups), np.int64)
     fold_of[np.random.default_rng(seed).permutation(len(groups))] = np.arange(len(groups)) % folds
     fold = fold_of[np.searchsorted(groups, group)]
@@ -201,7 +201,7 @@ def _sums(vectors: np.ndarray, at: np.ndarray, groups: int) -> np.ndarray:
     from scipy.sparse import csr_array
 
     rows = csr_array((np.ones(len(at)), (at, np.arange(len(at)))), shape=(groups, len(at)))
-    return rows @ vectors
+    return np.asarray(rows @ vectors)
 
 
 def _without(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

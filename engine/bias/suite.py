@@ -187,31 +187,8 @@ def headline(drawn: Resampled) -> Resampled:
     macro = rows.filter(
         pl.col("measure").is_in([name for name in RANK_MEASURES if name != EFFECT]) & pl.col("query_lang").is_null()
     )
-    parts = [_taken(drawn, macro["at"].to_list())]
-    if (rows["measure"] == SUM).any():
-        parts.append(_concordance(drawn))
-    return Resampled(
-        pl.concat([part.rows for part in parts]),
-        *(
-            np.concatenate([getattr(part, name) for part in parts], axis=-1)
-            for name in ("estimate", "draws", "without", "shares")
-        ),
-        tuple(np.concatenate(seeds, axis=-1) for seeds in zip(*(part.by_seed for part in parts), strict=True)),
-        drawn.evaluations,
-        drawn.questions,
-        drawn.seed,
-    )
-
-
-def _taken(drawn: Resampled, at: Sequence[int]) -> Resampled:
-    return Resampled(
-        drawn.rows[at],
-        *(part[..., at] for part in (drawn.estimate, drawn.draws, drawn.without, drawn.shares)),
-        tuple(part[:, at] for part in drawn.by_seed),
-        drawn.evaluations,
-        drawn.questions,
-        drawn.seed,
-    )
+    means = drawn.take(macro["at"].to_list())
+    return means.append(_concordance(drawn)) if (rows["measure"] == SUM).any() else means
 
 
 def _concordance(drawn: Resampled) -> Resampled:
@@ -226,7 +203,7 @@ def _concordance(drawn: Resampled) -> Resampled:
     without = of(drawn.without)
 
     def linear(figures: np.ndarray) -> np.ndarray:
-        return estimate + (of(drawn.estimate + _STEP * (figures - drawn.estimate)) - estimate) / _STEP
+        return np.asarray(estimate + (of(drawn.estimate + _STEP * (figures - drawn.estimate)) - estimate) / _STEP)
 
     row = drawn.rows.filter(pl.col("measure") == PLACE, pl.col("doc_lang").is_null())
     return Resampled(
@@ -255,7 +232,7 @@ def _concordance_of(rows: pl.DataFrame) -> Callable[[np.ndarray], np.ndarray]:
         square[..., *upper] = figures[..., spreads]
         square[..., upper[1], upper[0]] = figures[..., spreads]
         with np.errstate(invalid="ignore", divide="ignore"):
-            return (statistic(figures[..., sums], square) / figures[..., most])[..., None]
+            return np.asarray((statistic(figures[..., sums], square) / figures[..., most])[..., None])
 
     return of
 

@@ -7,9 +7,9 @@ import polars as pl
 from engine.published.pairs import shipped
 from engine.ranks.schema import PUBLISHED_PAIRS, read_frame
 from engine.reference import IMAGE, IMAGES, SPLITS
-from engine.storage.store import Store
+from engine.storage.store import Kind, Store
 
-KIND = "imports"
+KIND: Kind = "imports"
 MARK = "(imported"
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from engine.bias import MEASURES, TOP_K, bias_sums, headline
+from engine.bias import MEASURES, TOP_K, BiasSums, bias_sums, headline
 from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.progress import Progress, silent
@@ -43,7 +43,8 @@ def bias_findings(found: Findings, collection: Collection, progress: Progress = 
     candidates = dict(Counter(collection.corpus.languages))
     members = {system: found.systems[system] for system in detailed(found)}
     k = min(TOP_K, *(one.about["top_k"] for ones in members.values() for one in ones))
-    total, done, sums = sum(map(len, members.values())), 0, {}
+    total, done = sum(map(len, members.values())), 0
+    sums: dict[System, list[BiasSums]] = {}
     for system, ones in members.items():
         sums[system] = []
         for one in ones:

@@ -62,7 +62,8 @@ def best_of(quantity: Quantity, choice: pl.DataFrame, seeds: int) -> str:
         )
     near = choice.filter(pl.col("candidate"))["system"].sort().to_list()
     if len(near) == choice.height:
-        low, high = choice["value"].min(), choice["value"].max()
+        values = choice["value"].to_list()
+        low, high = min(values), max(values)
         return (
             f"{quantity.head} the {len(near)} ratios cannot be told apart, from {quantity.write(low)} to "
             f"{quantity.write(high)}."
@@ -123,7 +124,8 @@ def over_pairs(one: str, other: str, metric: str, tests: pl.DataFrame, seeds: in
     """
     known = tests.drop_nulls("p_holm")
     survive = known.filter(pl.col("p_holm") < LEVEL)
-    up, down = (survive["difference"] > 0).sum(), (survive["difference"] < 0).sum()
+    differences = survive["difference"].to_numpy()
+    up, down = int((differences > 0).sum()), int((differences < 0).sum())
     pairs = f"the {known.height} cross-lingual pairs"
     test = f"paired test, Holm's correction over the pairs at {100 * LEVEL:.0f} %"
     if known.is_empty():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -113,7 +114,7 @@ def _sides(found: Findings) -> tuple[System, System]:
     return found.featured, others[-1] if others else found.featured
 
 
-def _picked(changes: pl.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
+def _picked(changes: pl.DataFrame) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows to show, each of another question and another language."""
     middle = changes.height // 2
     up, down = changes.reverse(), changes
@@ -138,7 +139,7 @@ def _picked(changes: pl.DataFrame) -> Iterator[tuple[str, dict[str, object]]]:
 def _example(
     place: int,
     kind: str,
-    row: dict[str, object],
+    row: dict[str, Any],
     members: list[tuple[System, Evaluation]],
     collection: Collection,
     found: Findings,
@@ -146,7 +147,7 @@ def _example(
     question, query_lang = row["question"], row["query_lang"]
     queries = collection.queries
     versions = {queries.languages[i]: queries.texts[i] for i, q in enumerate(queries.questions) if q == question}
-    mine = (pl.col("question") == question) & (pl.col("query_lang") == query_lang)
+    mine: pl.Expr = (pl.col("question") == pl.lit(question)) & (pl.col("query_lang") == pl.lit(query_lang))
     system, last = members[-1]
     seed = "" if len(found.systems[system]) == 1 else ", first seed"
     caption = (
@@ -211,7 +212,7 @@ def _picture(name: str, caption: str, ranks: pl.DataFrame, asked: tuple[str, str
     if language(code).direction == "rtl":
         lines = [f"{_RIGHT_TO_LEFT}{line}{_RIGHT_TO_LEFT}" for line in lines]
     figure = figures.parallel_ranks(ranks, code)
-    title = {"text": "<br>".join(html.escape(line, quote=False) for line in lines)}
+    title: dict[str, Any] = {"text": "<br>".join(html.escape(line, quote=False) for line in lines)}
     title |= {"xref": "container", "x": 0.01, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top"}
     figure.update_layout(title=title, margin={"t": 14 + 20 * len(lines)})
     set_title_size(figure, 14)

@@ -138,7 +138,7 @@ def gather(
         InputError: If a ratio or the reference is not trained, or a needed figure is missing.
     """
     systems = uncertainty.systems(family)
-    trained = sorted(system.alpha for system in systems if system.strategy == "hybrid")
+    trained = sorted(uncertainty.ratios_of(systems))
     if not trained:
         raise InputError(f"sweep {family.key[:8]}: no ratio of the hybrid strategy is evaluated; train some first")
     asked, reference = (
@@ -205,7 +205,7 @@ def _known(found: Mapping[System, Resampled], metric: str) -> list[tuple[str, st
     Raises:
         InputError: If there is none.
     """
-    asked = [*((metric, setting) for setting in SETTINGS), ("rank_distance", "multi")]
+    asked: list[tuple[str, str]] = [*((metric, setting) for setting in SETTINGS), ("rank_distance", "multi")]
     missing = set()
     for one in found.values():
         macro = one.rows.with_columns(known=np.isfinite(one.estimate)).filter(pl.col("query_lang").is_null(), "known")
@@ -219,10 +219,10 @@ def _known(found: Mapping[System, Resampled], metric: str) -> list[tuple[str, st
 def _asked(asked: Sequence[float] | None, trained: Sequence[float]) -> tuple[float, ...]:
     """The ratios that were asked for, ascending; none if none was."""
     near = {alpha: _trained(alpha, trained) for alpha in asked or ()}
-    missing = [f"{alpha:g}" for alpha, one in near.items() if one is None]
+    missing = [f"{alpha:g}" for alpha, ratio in near.items() if ratio is None]
     if missing:
-        raise InputError(f"alphas: {', '.join(missing)} not trained in this sweep; trained are {_listed(trained)}")
-    return tuple(sorted(set(near.values())))
+        raise InputError(f"alphas {', '.join(missing)} are not trained in this sweep; trained are {_listed(trained)}")
+    return tuple(sorted({ratio for ratio in near.values() if ratio is not None}))
 
 
 def _reference(asked: str | float | None, trained: Sequence[float], has_base: bool) -> System:

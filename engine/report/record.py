@@ -13,6 +13,7 @@ from engine.report.findings import Findings, name_of
 from engine.report.request import as_values
 from engine.significance.bootstrap import RESAMPLES
 from engine.significance.comparison import FLIPS
+from engine.training.recipe import Recipe
 
 
 def frames(found: Findings) -> dict[str, pl.DataFrame]:
@@ -40,7 +41,8 @@ def run(found: Findings, repeated: Sequence[str]) -> dict[str, Any]:
         found: What the report tells.
         repeated: The commands that repeat it.
     """
-    members = [(None, found.family.base)] if found.family.base is not None else []
+    base = found.family.base
+    members: list[tuple[Recipe | None, Evaluation]] = [(None, base)] if base is not None else []
     members += [(recipe, one) for recipe, one in found.family.evaluations]
     first: Evaluation = members[-1][1]
     return {

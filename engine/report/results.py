@@ -123,7 +123,8 @@ def pairs_table(found: Findings, system: System) -> Table:
     numbers = pairs.select("query_lang", "doc_lang", "queries", metric).join(
         wide.select("query_lang", "doc_lang", "low", "high"), on=["query_lang", "doc_lang"], how="left"
     )
-    low, high = pairs["queries"].min(), pairs["queries"].max()
+    counts = pairs["queries"].to_list()
+    low, high = min(counts), max(counts)
     return Table(
         name=f"pairs-{slug(system)}",
         title=f"{label(metric)} of every language pair, {name_of(system)}",

@@ -128,7 +128,7 @@ def _sweeps(found: Findings) -> list[list[str]]:
     common = sweep_arguments(found.family)
     members = [one for one, _ in found.family.evaluations]
     groups: dict[tuple[int, ...], list[float]] = {}
-    for alpha in sorted({one.alpha for one in members if one.strategy == "hybrid"}):
+    for alpha in sorted({one.alpha for one in members if one.strategy == "hybrid" and one.alpha is not None}):
         seeds = tuple(sorted(one.seed for one in members if one.strategy == "hybrid" and one.alpha == alpha))
         groups.setdefault(seeds, []).append(alpha)
     baselines = sorted({one.strategy for one in members} - {"hybrid", "merge"})

@@ -54,7 +54,7 @@ def resample(
     """
     first = _check(systems, resamples)
     groups = _groups(first.cells)
-    means = {name: sum(one.sums for one in sums) / len(sums) for name, sums in systems.items()}
+    means = {name: np.mean([one.sums for one in sums], axis=0) for name, sums in systems.items()}
     counts, column = np.unique(first.counts, axis=1, return_inverse=True)
     draws = {name: np.empty((resamples, _rows(first, groups).height)) for name in systems}
     start = 0
@@ -67,10 +67,10 @@ def resample(
         return {name: _resampled(sums, means[name], draws[name], seed) for name, sums in systems.items()}
 
 
-def _check(systems: Mapping[Hashable, Sequence[QuestionSums]], resamples: int) -> QuestionSums:
+def _check(systems: Mapping[Name, Sequence[QuestionSums]], resamples: int) -> QuestionSums:
     """The first of all evaluations, if all are alike."""
     if resamples < 1:
-        raise InputError(f"resamples: {resamples} came; at least 1 is needed, and {RESAMPLES} are usual")
+        raise InputError(f"resamples must be >= 1, got {resamples}; {RESAMPLES} is usual")
     if not systems or not all(systems.values()):
         raise InputError("systems: one has no evaluation, or there is none; give at least one evaluation for each")
     every = [(name, one) for name, sums in systems.items() for one in sums]
@@ -167,10 +167,11 @@ def _question_weights(questions: int, resamples: int, seed: int) -> Iterator[np.
 def _seed_weights(sums: list[np.ndarray], resamples: int, seed: int) -> np.ndarray:
     """How far the weight of each seed is from 1 / m in each draw, float64 (resamples, seeds); they sum to 0.
 
-    The stream is named by the sums themselves: it is a system's own, in whatever company and order it and they come.
+    The generator is seeded from the system's sums, so its draws do not depend on which other systems are compared or
+    in which order.
     """
     m = len(sums)
-    names = [zlib.crc32(np.ascontiguousarray(one)) for one in sums]
+    names = [zlib.crc32(np.ascontiguousarray(one).tobytes()) for one in sums]
     rng = np.random.default_rng([seed, *sorted(names)])
     deviates = rng.standard_normal((resamples, m))[:, np.argsort(np.argsort(names))]
     deviates -= deviates.mean(axis=1, keepdims=True)

@@ -65,8 +65,8 @@ def compare(
     }
     family = ["measure", "setting", pl.col("query_lang").is_null()]
     corrected = [
-        pl.col("p").map_batches(lambda p, correct=correct: _series(correct(p.to_numpy()))).over(family).alias(name)
-        for name, correct in (("p_holm", holm), ("p_bh", benjamini_hochberg))
+        pl.col("p").map_batches(lambda p: _series(holm(p.to_numpy()))).over(family).alias("p_holm"),
+        pl.col("p").map_batches(lambda p: _series(benjamini_hochberg(p.to_numpy()))).over(family).alias("p_bh"),
     ]
     frame = found.rows.with_columns(_series(values).alias(name) for name, values in columns.items())
     last = ["effect", "detectable"]
@@ -92,7 +92,7 @@ def randomisation_test(differences: np.ndarray, *, flips: int = FLIPS, seed: int
         InputError: If flips is below 1.
     """
     if flips < 1:
-        raise InputError(f"flips: {flips} came; at least 1 is needed, and {FLIPS} are usual")
+        raise InputError(f"flips must be >= 1, got {flips}; {FLIPS} is usual")
     questions = len(differences)
     exact = 2**questions <= flips
     total = 2**questions if exact else flips
@@ -167,7 +167,7 @@ def smallest_detectable(found: Resampled, *, power: float = POWER, level: float 
     """
     error, freedom = standard_error(found)
     tails = stdtrit(freedom, (1 + checked_level(level)) / 2) + stdtrit(freedom, checked_level(power, "power"))
-    return tails * error
+    return np.asarray(tails * error)
 
 
 def _seeds_test(found: Resampled) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 import numpy as np
@@ -56,16 +56,31 @@ class Resampled:
         if wanted not in keys:
             measures = ", ".join(self.rows["measure"].unique(maintain_order=True))
             raise InputError(f"figure {wanted}: not there; measures are {measures}, the settings {', '.join(SETTINGS)}")
-        return self._take([keys.index(wanted)])
+        return self.take([keys.index(wanted)])
 
-    def _take(self, at: Sequence[int]) -> Resampled:
-        return Resampled(
-            self.rows[at],
-            *(part[..., at] for part in (self.estimate, self.draws, self.without, self.shares)),
-            tuple(part[:, at] for part in self.by_seed),
-            self.evaluations,
-            self.questions,
-            self.seed,
+    def take(self, at: Sequence[int]) -> Resampled:
+        """Some of the rows, by position."""
+        columns = list(at)
+        return replace(
+            self,
+            rows=self.rows[columns],
+            estimate=self.estimate[columns],
+            draws=self.draws[:, columns],
+            without=self.without[:, columns],
+            shares=self.shares[:, columns],
+            by_seed=tuple(seeds[:, columns] for seeds in self.by_seed),
+        )
+
+    def append(self, other: Resampled) -> Resampled:
+        """These rows, then those of another of the same system and draws."""
+        return replace(
+            self,
+            rows=pl.concat([self.rows, other.rows]),
+            estimate=np.concatenate([self.estimate, other.estimate]),
+            draws=np.concatenate([self.draws, other.draws], axis=1),
+            without=np.concatenate([self.without, other.without], axis=1),
+            shares=np.concatenate([self.shares, other.shares], axis=1),
+            by_seed=tuple(np.concatenate(seeds, axis=1) for seeds in zip(self.by_seed, other.by_seed, strict=True)),
         )
 
 
@@ -101,8 +116,8 @@ def checked_weights(weights: Mapping[str, float]) -> dict[str, float]:
         InputError: If one is negative or no number, or all are 0.
     """
     given = {part: float(weights.get(part, 0)) for part in UTILITY_PARTS}
-    if not (all(0 <= weight < inf for weight in given.values()) and sum(given.values())):
-        raise InputError(f"utility: the weights {given} came; each must be a number from 0, and one above 0")
+    if not (all(0 <= weight < inf for weight in given.values()) and any(given.values())):
+        raise InputError(f"utility weights must be numbers >= 0 with at least one > 0, got {given}")
     return given
 
 
@@ -126,7 +141,8 @@ def utility(resampled: Resampled, weights: Mapping[str, float]) -> Resampled:
 
     def mix(figures: Sequence[np.ndarray], one: float = 1.0) -> np.ndarray:
         weighed = zip(parts, figures, strict=True)
-        return 100 * sum(weight * (one - values if is_bias else values) for (weight, _, is_bias), values in weighed)
+        terms = [weight * (one - values if is_bias else values) for (weight, _, is_bias), values in weighed]
+        return np.asarray(100 * np.sum(terms, axis=0))
 
     of = [part for _, part, _ in parts]
     row = of[0].rows.with_columns(
@@ -161,8 +177,10 @@ def standard_error(resampled: Resampled) -> tuple[np.ndarray, np.ndarray]:
     n = resampled.rows["questions"].to_numpy()
     deviations = resampled.without - resampled.without.mean(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        parts = [((n - 1) / n * (deviations**2).sum(axis=0), n - 1)]
-        parts += [(figures.var(axis=0, ddof=1) / len(figures), len(figures) - 1) for figures in resampled.by_seed]
-        variance = sum(part for part, _ in parts)
-        freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+        of_questions = (n - 1) / n * (deviations**2).sum(axis=0)
+        of_seeds = [scores.var(axis=0, ddof=1) / len(scores) for scores in resampled.by_seed]
+        variance = np.sum([of_questions, *of_seeds], axis=0)
+        parts = [of_questions**2 / (n - 1)]
+        parts += [part**2 / (len(scores) - 1) for part, scores in zip(of_seeds, resampled.by_seed, strict=True)]
+        freedom = variance**2 / np.sum(parts, axis=0)
     return np.sqrt(variance), np.where(variance > 0, freedom, n - 1.0)

@@ -89,7 +89,7 @@ def _bca_levels(resampled: Resampled, ordered: np.ndarray, whole: np.ndarray, no
     with np.errstate(invalid="ignore", divide="ignore"):
         skewness = np.where(spread > 0, (deviations**3).sum(axis=0) / spread**1.5, 0.0)
     shifted = bias + normal[:, None]
-    return ndtr(bias + shifted / (1 - skewness / 6 * shifted))
+    return np.asarray(ndtr(bias + shifted / (1 - skewness / 6 * shifted)))
 
 
 def wilson(successes: np.ndarray, trials: np.ndarray, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
@@ -128,7 +128,7 @@ def mark_uncertain(frame: pl.DataFrame, threshold: float = TOO_WIDE) -> pl.DataF
         InputError: If the threshold is not above 0.
     """
     if not threshold > 0:
-        raise InputError(f"threshold {threshold} came; it is the width of an interval and must be above 0")
+        raise InputError(f"threshold (the width of an interval) must be > 0, got {threshold}")
     return frame.with_columns(uncertain=(pl.col("high") - pl.col("low") > threshold).fill_null(value=True))
 
 
@@ -139,5 +139,5 @@ def checked_level(level: float, what: str = "level") -> float:
         InputError: If it is not between 0 and 1.
     """
     if not 0 < level < 1:
-        raise InputError(f"{what} {level} came; it must lie between 0 and 1, such as 0.95")
+        raise InputError(f"{what} must lie between 0 and 1, such as 0.95, got {level}")
     return level

@@ -66,7 +66,9 @@ def question_sums(
     if unknown := [code for code in seen if code not in languages]:
         raise InputError(f"ranks: hold the languages {', '.join(unknown)}; listed are {', '.join(languages)}")
     questions = ranks["question"].unique().sort()
-    names, sums, counts = [], [], []
+    names: list[tuple[str, str, str | None, str | None]] = []
+    sums: list[np.ndarray] = []
+    counts: list[np.ndarray] = []
     for measure, setting, frame in _scores(ranks, metrics, pool):
         pairs = _pairs(setting, languages)
         names += [(measure, setting, query_lang, doc_lang) for query_lang, doc_lang in pairs]

@@ -100,7 +100,7 @@ def _probabilities(draws: np.ndarray) -> np.ndarray:
     if not len(draws):
         return np.full(draws.shape[1], np.nan)
     first = np.isclose(draws, draws.max(axis=1, keepdims=True), rtol=_ROUNDING, atol=0)
-    return (first / first.sum(axis=1, keepdims=True)).mean(axis=0)
+    return np.asarray((first / first.sum(axis=1, keepdims=True)).mean(axis=0))
 
 
 def _may_be_best(

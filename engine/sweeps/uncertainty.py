@@ -5,8 +5,8 @@ A system is what a claim is about: a ratio (with all its seeds), a merge, a base
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import polars as pl
 
@@ -25,6 +25,8 @@ class System(NamedTuple):
 
 
 UNTRAINED = System("untrained")
+
+Value = TypeVar("Value")
 
 Sums = Callable[[Evaluation, Sequence[str]], QuestionSums]
 
@@ -54,10 +56,12 @@ def resample_family(family: Family, metrics: Sequence[str], *, sums: Sums = eval
     return resample({name: [sums(one, metrics) for one in found] for name, found in systems(family).items()})
 
 
-def ratios_of(found: dict[System, Resampled], strategy: str = "hybrid") -> dict[float, Resampled]:
-    """The systems of one strategy by ratio, ascending."""
+def ratios_of(systems: Mapping[System, Value], strategy: str = "hybrid") -> dict[float, Value]:
+    """What is known of the systems of one strategy, by ratio, ascending."""
     return {
-        system.alpha: one for system, one in found.items() if system.strategy == strategy and system.alpha is not None
+        system.alpha: value
+        for system, value in systems.items()
+        if system.strategy == strategy and system.alpha is not None
     }
 
 

@@ -50,8 +50,8 @@ def as_page(content: Content) -> str:
 
 def as_html(table: Table) -> str:
     """A table with its caption as HTML."""
-    template = _environment().get_template("table.html.j2").make_module()
-    return str(template.draw(table))  # type: ignore[attr-defined] - a macro of the template
+    macros = vars(_environment().get_template("table.html.j2").make_module())
+    return str(macros["draw"](table))
 
 
 def as_inline(text: str) -> Markup:

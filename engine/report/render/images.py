@@ -49,7 +49,7 @@ class Image:
     layout: Layout
 
 
-class _Page(kaleido.PageGenerator):
+class _Page(kaleido.PageGenerator):  # type: ignore[misc]
     """The page that kaleido draws on, without its margin: it would push a PDF to the right and cut its other end."""
 
     header = kaleido.PageGenerator.header.replace("Kaleido-fier", "Hybrid Batch Lab").replace(
@@ -60,7 +60,8 @@ class _Page(kaleido.PageGenerator):
 
 def browser() -> str | None:
     """Path of the browser that would draw, or None."""
-    return Chromium.find_browser(skip_local=False)
+    program: str | None = Chromium.find_browser(skip_local=False)
+    return program
 
 
 def draw(images: Sequence[Image], progress: Progress = silent) -> list[str]:
@@ -76,9 +77,10 @@ def draw(images: Sequence[Image], progress: Progress = silent) -> list[str]:
     Returns:
         What went wrong, a line each; empty if every file was drawn.
     """
-    if browser() is None:
+    program = browser()
+    if program is None:
         return [NEEDED]
-    home = Path.home() if "snap" in browser() else None  # a snap sees no other temporary folder
+    home = Path.home() if "snap" in program else None  # a snap sees no other temporary folder
     with TemporaryDirectory(prefix=".drawing-", dir=home, ignore_cleanup_errors=True) as work:
         drawing = _Drawing(images, Path(work))
         thread = Thread(target=drawing.run, daemon=True)
