@@ -169,7 +169,7 @@ def test_without_the_untrained_encoder_the_smallest_ratio_is_the_reference(famil
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        (Request(alphas=(0.3, 1.0)), "alphas: 0.3 not trained in this sweep; trained are 0, 0.5, 1"),
+        (Request(alphas=(0.3, 1.0)), "alphas 0.3 are not trained in this sweep; trained are 0, 0.5, 1"),
         (Request(reference=0.3), "reference 0.3: not trained in this sweep; allowed are untrained, 0, 0.5, 1"),
         (Request(reference="none"), "reference none: not trained in this sweep"),
     ],
