@@ -76,6 +76,21 @@ def test_ranks_and_top_are_those_of_a_stable_sort_whatever_the_blocks(problem, t
         assert_ranked_as_by_sorting(problem, top_k)
 
 
+@settings(deadline=None, max_examples=80)
+@given(problem=small_problems(), depth=st.integers(1, 20), block=st.integers(1, 7), threads=st.integers(1, 4))
+def test_lists_by_language_and_pool_are_those_of_a_stable_sort(problem, depth, block, threads):
+    collection, queries, documents = problem
+    with patch.object(ranking, "BLOCK_QUERIES", block), patch.object(ranking, "_THREADS", threads):
+        blocks = list(ranking.ranked_lists(queries, documents, collection, depth))
+    scores = queries @ documents.T
+    for code in (None, *sorted(set(collection.corpus.languages))):
+        low, high = (0, len(documents)) if code is None else collection.document_range(code)
+        only = np.full_like(scores, -np.inf)
+        only[:, low:high] = scores[:, low:high]
+        expected = oracle.top(only, collection, min(depth, high - low))
+        assert_frame_equal(pl.concat([frame for of, frame in blocks if of == code]), expected)
+
+
 @pytest.mark.parametrize("queries", [1, 7, 8, 9, 16, 17])
 def test_queries_at_the_edges_of_a_block_are_ranked_like_all_others(queries, monkeypatch):
     monkeypatch.setattr(ranking, "BLOCK_QUERIES", 8)

@@ -31,6 +31,9 @@ def add(commands: argparse._SubParsersAction) -> None:
     take.add_argument("--collection", help="alone: the collection itself, as a BEIR folder")
     take.add_argument("--checkpoint", metavar="KEY", help="a trained checkpoint with its model card, ready for the Hub")
     take.add_argument("--format", type=names, metavar="F[,F]", help="trec, beir, mteb, parquet, csv; default: all")
+    take.add_argument(
+        "--depth", type=int, metavar="N", help="passages in each list of a TREC run; default: what the evaluation keeps"
+    )
     take.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
     take.add_argument("--force", action="store_true", help="write over an earlier export")
     take.set_defaults(command=_export)
@@ -79,7 +82,7 @@ def _export(options: argparse.Namespace) -> None:
     else:
         evaluation = find_stored(store, key=options.evaluation, encoder=options.encoder, collection=options.collection)
         formats = tuple(options.format or FORMATS)
-        files = export_evaluation(evaluation, store, options.out, formats, force=options.force)
+        files = export_evaluation(evaluation, store, options.out, formats, force=options.force, depth=options.depth)
     size = sum(file.stat().st_size for file in files)
     out.print(f"exported: {len(files)} files, {size / 1e6:.1f} MB: {options.out}", soft_wrap=True)
 

@@ -54,6 +54,15 @@ def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, prog
         raise StoreError(f"{file}: cannot be read ({error}); delete its folder and run again") from error
 
 
+def is_embedded(encoder: Encoder, role: Role, texts: Sequence[str], store: Store) -> bool:
+    """Whether `embed` finds these texts' vectors without encoding any."""
+    head = encoder.head() if isinstance(encoder, SentenceEncoder) else None
+    if head is not None:
+        return is_embedded(head[0], role, texts, store)
+    key = embedding_key(encoder, role, texts)
+    return store.get("embeddings", key) is not None or (SHIPPED / f"{key}.npy").is_file()
+
+
 def embedding_key(encoder: Encoder, role: Role, texts: Sequence[str]) -> str:
     """The store's key of these texts' vectors."""
     return digest(

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.collections.catalog import COLLECTIONS, SHIPPED
-from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation.evaluate import Evaluation, collection_digest, evaluations, find_evaluation
+from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation
 from engine.exchange.beir import write_beir
 from engine.exchange.files import making, write_json
-from engine.exchange.ids import Names, open_named
+from engine.exchange.ids import Names, open_evaluated, open_named
 from engine.exchange.imported import stored_names
 from engine.exchange.importing import SIDECAR
+from engine.exchange.lists import lists_of
 from engine.exchange.mteb import write_result
+from engine.exchange.runs import write_trec
 from engine.exchange.tables import write_tables
-from engine.exchange.trec import write_trec
 from engine.storage.store import MANIFEST, Store
 from engine.training.model_card import CARD, card_of
 
@@ -32,6 +33,8 @@ FORMATS = {
 """What an evaluation can be written as."""
 
 _SHORTEST_KEY = 6
+
+logger = logging.getLogger(__name__)
 
 
 def find_stored(
@@ -60,7 +63,13 @@ def find_stored(
 
 
 def export_evaluation(
-    evaluation: Evaluation, store: Store, out: Path, formats: Sequence[str] = tuple(FORMATS), *, force: bool = False
+    evaluation: Evaluation,
+    store: Store,
+    out: Path,
+    formats: Sequence[str] = tuple(FORMATS),
+    *,
+    force: bool = False,
+    depth: int | None = None,
 ) -> list[Path]:
     """Write an evaluation; of several formats each into a folder of its own, named as the format.
 
@@ -70,19 +79,20 @@ def export_evaluation(
         out: The folder to make.
         formats: Names in `FORMATS`.
         force: Write over what an earlier export of the same formats left.
+        depth: How many passages a list of a run holds; None for as many as the evaluation keeps.
 
     Returns:
         The files.
 
     Raises:
-        InputError: If a format is unknown, the folder stands already, or the collection is needed but not at hand.
+        InputError: If a format is unknown, the folder already exists, or the collection is needed but not at hand.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown or not formats:
         raise InputError(f"format {unknown[0] if unknown else ''!r} is unknown; allowed are {', '.join(FORMATS)}")
     write: dict[str, Callable[[Path], None]] = {
-        "trec": lambda folder: write_trec(evaluation, identify(evaluation, store), folder),
-        "beir": lambda folder: write_beir(*_opened(evaluation, store), folder),
+        "trec": lambda folder: _write_trec(evaluation, store, folder, depth),
+        "beir": lambda folder: write_beir(*open_evaluated(evaluation, store), folder),
         "mteb": lambda folder: write_result(evaluation, folder),
         "parquet": lambda folder: write_tables(evaluation, folder, "parquet"),
         "csv": lambda folder: write_tables(evaluation, folder, "csv"),
@@ -92,7 +102,7 @@ def export_evaluation(
             folder = made / name if len(formats) > 1 else made
             folder.mkdir(exist_ok=True)
             write[name](folder)
-            if name in ("trec", "parquet", "csv"):
+            if name in ("parquet", "csv"):
                 write_json(folder / SIDECAR, _sidecar(evaluation))
     return _files(out)
 
@@ -152,23 +162,17 @@ def identify(evaluation: Evaluation, store: Store) -> Names:
         InputError: If its collection is not at hand.
     """
     stored = stored_names(store.path("ranks", evaluation.key))
-    return stored if stored is not None else _opened(evaluation, store)[1]
+    return stored if stored is not None else open_evaluated(evaluation, store)[1]
 
 
-def _opened(evaluation: Evaluation, store: Store) -> tuple[Collection, Names]:
-    """An evaluation's collection, and its ids."""
-    about, opened = evaluation.about["collection"], evaluation.about.get("opened_as")
-    if opened is None:
-        raise InputError(
-            f"collection {about['name']}: its texts did not come with the import, so trec and beir cannot be written; "
-            "the other formats can"
-        )
-    collection, names = open_named(
-        opened["collection"], store, every=opened["every"], skip_invalid=opened["skip_invalid"]
-    )
-    if collection_digest(collection) != about["digest"]:
-        raise InputError(f"collection {about['name']}: it has changed since the evaluation; evaluate again")
-    return collection, names
+def _write_trec(evaluation: Evaluation, store: Store, folder: Path, depth: int | None) -> None:
+    names, lists = identify(evaluation, store), lists_of(evaluation, store, depth)
+    write_trec(evaluation, names, lists, folder)
+    runs: dict[str, Any] = {"depth": lists.depth}
+    if lists.missing:
+        runs["left_out"] = f"mono.run and cross.run are left out: {lists.missing}"
+        logger.warning("%s", runs["left_out"])
+    write_json(folder / SIDECAR, _sidecar(evaluation) | {"runs": runs})
 
 
 def _sidecar(evaluation: Evaluation) -> dict[str, Any]:

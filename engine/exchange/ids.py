@@ -20,6 +20,7 @@ from engine.collections.reading import beir_ids
 from engine.collections.structures import Collection
 from engine.encoders.resolve import open_collection
 from engine.errors import InputError
+from engine.evaluation.evaluate import Evaluation, collection_digest
 from engine.exchange.files import numbered_lines
 from engine.storage.store import Store, digest
 
@@ -105,6 +106,26 @@ def open_named(name: str, store: Store, *, every: int = 1, skip_invalid: bool = 
         list(zip(map(_one_word, own[0]), queries.questions, queries.languages, strict=True)),
         list(zip(map(_one_word, own[1]), corpus.languages, strict=True)),
     )
+
+
+def open_evaluated(evaluation: Evaluation, store: Store) -> tuple[Collection, Names]:
+    """Read the collection of an evaluation, and its ids.
+
+    Raises:
+        InputError: If it is not at hand, or has changed since.
+    """
+    about, opened = evaluation.about["collection"], evaluation.about.get("opened_as")
+    if opened is None:
+        raise InputError(
+            f"collection {about['name']}: its texts did not come with the import, so trec and beir cannot be written; "
+            "the other formats can"
+        )
+    collection, names = open_named(
+        opened["collection"], store, every=opened["every"], skip_invalid=opened["skip_invalid"]
+    )
+    if collection_digest(collection) != about["digest"]:
+        raise InputError(f"collection {about['name']}: it has changed since the evaluation; evaluate again")
+    return collection, names
 
 
 def write_map(names: Names, file: Path) -> None:

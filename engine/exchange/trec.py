@@ -1,58 +1,24 @@
-"""TREC runs and judgements: written from an evaluation, and read into ranks.
+"""TREC runs and judgements of others, read into ranks.
 
 A run's line is `query Q0 passage rank score tag`, a judgement's `query 0 passage relevance`. Scores are what counts, as
-in trec_eval; equal ones are ordered by the rank that the line gives. What is written has no equal scores in a query:
-an equal one is lowered by the smallest step of float32, so that every tool finds our order.
+in trec_eval; equal ones are ordered by the rank that the line gives.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from engine.collections.structures import SETTINGS, Setting
 from engine.errors import InputError
-from engine.evaluation.evaluate import Evaluation
 from engine.exchange.files import numbered_lines
-from engine.exchange.ids import MAP, Names, write_map
+from engine.exchange.ids import Names
 from engine.ranks.schema import RANKS, TOP, check_frame
 
 _RUN = {"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int64, "score": pl.Float64, "place": pl.String}
 _POOL = ["question", "query_lang"]  # what one ranking of the pool is of
 _LANGUAGE = [*_POOL, "doc_lang"]
-_NONE = -(2**31)
-
-
-def write_trec(evaluation: Evaluation, names: Names, folder: Path) -> None:
-    """Write a run and judgements for each setting, and the language map.
-
-    `multi.run` has the first k of the pool for each query. In `mono.run` and `cross.run` a topic is a query and a
-    document language, called `query/language`, and its list is those of the first k that are in that language.
-
-    Args:
-        evaluation: Whose.
-        names: The ids of its collection.
-        folder: An existing, empty folder.
-    """
-    queries = names.queries.rename({"query_lang": "lang"})
-    both = {"left_on": ["question", "query_lang"], "right_on": ["question", "lang"], "how": "left"}
-    ids = names.documents.select("doc", "doc_id")
-    top, ranks = (
-        frame.join(queries, **both, maintain_order="left").join(ids, on="doc", how="left", maintain_order="left")
-        for frame in (evaluation.top().sort("query_lang", "question", "rank"), evaluation.ranks())
-    )
-    top = top.with_columns(score=_strictly_falling(top))
-    tag = re.sub(r"\s+", "_", evaluation.about["encoder"]["name"].strip()) or "run"
-    for setting in SETTINGS:
-        listed, judged = (_topics(frame, setting) for frame in (top, ranks))
-        place = pl.int_range(1, pl.len() + 1).over("topic")
-        lines = listed.select("topic", pl.lit("Q0"), "doc_id", place.alias("rank"), "score", pl.lit(tag).alias("tag"))
-        _write(lines, folder / f"{setting}.run")
-        _write(judged.select("topic", pl.lit(0), "doc_id", pl.lit(1).alias("relevance")), folder / f"{setting}.qrels")
-    write_map(names, folder / MAP)
 
 
 def read_run(file: Path) -> tuple[pl.DataFrame, str]:
@@ -182,26 +148,3 @@ def _named(frame: pl.DataFrame, names: Names) -> pl.DataFrame:
                 "expected is an id of the collection or of the language map"
             )
     return frame.join(names.queries, on="query_id").join(names.documents, on="doc_id")
-
-
-def _topics(frame: pl.DataFrame, setting: Setting) -> pl.DataFrame:
-    if setting == "multi":
-        return frame.with_columns(topic="query_id")
-    same = pl.col("query_lang") == pl.col("doc_lang")
-    return frame.filter(same if setting == "mono" else ~same).with_columns(
-        topic=pl.format("{}/{}", "query_id", "doc_lang")
-    )
-
-
-def _strictly_falling(top: pl.DataFrame) -> pl.Series:
-    """The scores, float32, an equal one lowered by the smallest step; the frame stands query by query, best first."""
-    bits = top["score"].to_numpy().astype(np.float32).view(np.int32).astype(np.int64)
-    steps = np.where(bits < 0, _NONE - bits, bits)  # whole numbers in the order of the floats, without gaps
-    place = pl.int_range(pl.len()).over("question", "query_lang")
-    lowered = (pl.col("steps") + place).cum_min().over("question", "query_lang") - place
-    falling = top.select("question", "query_lang", steps=pl.Series(steps)).select(lowered)["steps"].to_numpy()
-    return pl.Series(np.where(falling < 0, _NONE - falling, falling).astype(np.int32).view(np.float32))
-
-
-def _write(frame: pl.DataFrame, file: Path) -> None:
-    frame.write_csv(file, separator=" ", include_header=False, quote_style="never")

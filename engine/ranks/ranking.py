@@ -9,11 +9,14 @@ block, so that no score matrix is kept and memory is bounded by the block. Equal
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
+from itertools import islice
 from queue import SimpleQueue
 from threading import Lock
+from typing import TypeVar
 
 import numba
 import numpy as np
@@ -31,6 +34,7 @@ _GROUPS = 512  # of candidates, whose maxima bound the k-th score when the first
 _HALVINGS = 10  # of the range in which that bound is looked for
 _STRETCH = 64  # candidates that are looked at together when the first k are drawn
 
+_T = TypeVar("_T")
 _BLAS = Lock()  # held while BLAS is told how many threads to use, which it is for the whole process
 _THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -77,8 +81,50 @@ def rank_collection(
         if exact:
             _draw(scores, *(part[first : first + len(scores)] for part in top))
 
-    _for_each_block(queries, documents, consume, progress)
+    deque(_each_block(queries, documents, consume, progress), maxlen=0)
     return judged.frame(), _top_frame(collection, *top)
+
+
+def ranked_lists(
+    query_vectors: np.ndarray,
+    document_vectors: np.ndarray,
+    collection: Collection,
+    depth: int,
+    progress: Progress = silent,
+) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    """The first passages of the pool and of every document language, for each query, a block of queries at a time.
+
+    Args:
+        query_vectors: Float32 (queries, dimension), rows as in `collection.queries`.
+        document_vectors: Float32 (candidates, dimension), rows as in `collection.corpus`.
+        collection: Whose candidates to rank.
+        depth: How long a list is at most, >= 1.
+        progress: Told the queries ranked of all queries.
+
+    Yields:
+        A document language, or None for the pool; and a frame of schema `TOP` for a block of queries, sorted by query
+        and rank. `rank` counts within the language, or within the pool.
+
+    Raises:
+        InputError: If shapes do not fit, or vectors are not finite.
+    """
+    queries = _checked(query_vectors, len(collection.queries), "queries")
+    documents = _checked(document_vectors, len(collection.corpus), "candidates")
+    ranges = {code: collection.document_range(code) for code in collection.languages}
+    spans = {None: (0, len(documents))} | {code: span for code, span in ranges.items() if span[0] < span[1]}
+
+    def draw(scores: np.ndarray, first: int) -> list[tuple[str | None, int, np.ndarray, np.ndarray]]:
+        lists = []
+        for code, (low, high) in spans.items():
+            shape = (len(scores), min(depth, high - low))
+            docs, best = np.empty(shape, np.int32), np.empty(shape, np.float32)
+            _draw(np.ascontiguousarray(scores[:, low:high]), docs, best)
+            lists.append((code, first, docs + np.int32(low), best))
+        return lists
+
+    for block in _each_block(queries, documents, draw, progress):
+        for code, first, docs, best in block:
+            yield code, _top_frame(collection, docs, best, first)
 
 
 def search(
@@ -146,9 +192,10 @@ class _Judged:
         return check_frame(frame, RANKS, "ranks")
 
 
-def _top_frame(collection: Collection, docs: np.ndarray, scores: np.ndarray) -> pl.DataFrame:
+def _top_frame(collection: Collection, docs: np.ndarray, scores: np.ndarray, first: int = 0) -> pl.DataFrame:
+    """Frame of schema `TOP` for the queries from row `first` on; `docs` and `scores` are (queries, k)."""
     count, k = docs.shape
-    rows, flat = np.repeat(np.arange(count), k), docs.reshape(-1)
+    rows, flat = np.repeat(np.arange(first, first + count), k), docs.reshape(-1)
     found = flat >= 0
     rows, flat, codes = rows[found], flat[found], collection.document_codes
     languages = pl.Series(collection.languages, dtype=pl.String)
@@ -173,12 +220,13 @@ def _checked(vectors: np.ndarray, rows: int, what: str) -> np.ndarray:
     return np.ascontiguousarray(vectors, np.float32)
 
 
-def _for_each_block(
-    queries: np.ndarray, documents: np.ndarray, consume: Callable[[np.ndarray, int], None], progress: Progress
-) -> None:
-    """Give blocks of scores to `consume(scores, first query)`, in threads.
+def _each_block(
+    queries: np.ndarray, documents: np.ndarray, work: Callable[[np.ndarray, int], _T], progress: Progress
+) -> Iterator[_T]:
+    """Give blocks of scores to `work(scores, first query)`, in threads; yields what it returns, in order.
 
     Each multiplies for itself: BLAS's own threads would meet after every block, and hold the processor while waiting.
+    Few results wait for a slow reader.
     """
     threads = min(_THREADS, len(queries))
     rows = max(1, min(BLOCK_QUERIES, len(queries), _BLOCKS_BYTES // (4 * len(documents) * threads)))
@@ -188,18 +236,22 @@ def _for_each_block(
     turned = documents.T
     copies, firsts = _repeated(documents)
 
-    def work(first: int) -> int:
+    def run(first: int) -> _T:
         block, room = queries[first : first + rows], rooms.get()
         try:
             scores = np.matmul(block, turned, out=room[: len(block)])
             scores[:, copies] = scores[:, firsts]
-            consume(scores, first)
+            return work(scores, first)
         finally:
             rooms.put(room)
-        return first + len(block)
 
+    firsts_left, done = iter(range(0, len(queries), rows)), 0
     with _BLAS, threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        for done in pool.map(work, range(0, len(queries), rows)):
+        running = deque(pool.submit(run, first) for first in islice(firsts_left, 2 * threads))
+        while running:
+            yield running.popleft().result()
+            running.extend(pool.submit(run, first) for first in islice(firsts_left, 1))
+            done = min(done + rows, len(queries))
             progress("rank", done, len(queries))
 
 

@@ -65,8 +65,8 @@ with st.container(border=True):
     chosen = right.pills("Formats", allowed, selection_mode="multi", default=allowed[:1], key="export-formats")
     for name in chosen:
         st.caption(f"**{name}**: {FORMATS[name]}.")
-    more = "" if "imported" in one.about else "; `evaluate --top-k` keeps more"
-    st.caption(f"Its lists hold the first {one.about['top_k']:,} of the pool{more}.")
+    if "trec" in chosen:
+        st.caption(f"Each list of a TREC run holds at most {one.about['top_k']:,} passages.")
     st.download_button(
         "Download as zip",
         lambda: exchange.zipped(one.key, chosen),
