@@ -111,9 +111,21 @@ def test_of_several_files_the_good_ones_are_imported_and_the_bad_ones_told(run, 
     assert status == 2
     assert [line.split(":")[0] for line in out.splitlines()] == ["imported", "imported"]
     first, last = err.splitlines()
-    assert first == "not imported: r/Bad.json: a list came; expected is the JSON object of an MTEB result"
+    assert first == "not imported: r/Bad.json: must be the JSON object of an MTEB result, got a list"
     assert last == "error: 1 of 3 files were not imported; the lines above say why"
     assert len(list(store.entries("imports"))) == 1
+
+
+def test_of_a_models_results_those_of_other_tasks_are_passed_over_in_one_line(run, store, tmp_path) -> None:
+    other = {"hf_subset": "default", "languages": ["eng-Latn"], "accuracy": 0.8, "main_score": 0.8}
+    for name in ("Banking77Classification", "AmazonPolarity"):
+        write_result(tmp_path / "r", new_layout(test=[other]) | {"task_name": name}, name=f"{name}.json")
+    message = the_error(run("import", "r"))
+    assert message == "none of the 2 files has retrieval scores; give results of retrieval tasks"
+    write_result(tmp_path / "r", new_layout(test=[subset("de", "deu-Latn")]), name="MLQARetrieval.json")
+    status, out, err = run("import", "r")
+    assert (status, out.startswith("imported: org/m on MLQARetrieval")) == (0, True)
+    assert err == "passed over: 2 of 3 files, which are of other tasks than retrieval\n"
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ from engine import exchange
 from engine.collections.languages import LANGUAGES, from_tag, to_tag
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.exchange.mteb import read_result
+from engine.exchange.mteb import DIRECTIONS, NoRetrievalError, read_result
 from engine.ranks.schema import PUBLISHED_PAIRS, read_frame
 from tests import builders, oracle
 from tests.exchange_builders import SCORES, evaluated, new_layout, old_layout, scores, subset, write_result
 
 
-def test_a_pair_is_documents_first(tmp_path) -> None:
+def test_a_pair_of_mlqa_is_documents_first(tmp_path) -> None:
     rows = [subset("zho-ara", "zho-Hans", "ara-Arab"), subset("eng-eng", "eng-Latn", "eng-Latn", shift=0.1)]
     found = read_result(write_result(tmp_path, new_layout(test=rows)))
     first, second = found.pairs.to_dicts()
@@ -45,6 +45,49 @@ def test_a_pair_is_documents_first(tmp_path) -> None:
     assert (found.split, found.notes) == ("test", ())
 
 
+@pytest.mark.parametrize("task", DIRECTIONS)
+def test_each_known_task_has_its_direction(tmp_path, task) -> None:
+    """As the loaders have it: CURE's corpus is English, the sources of semantic discrimination are its queries."""
+    queries_first = task in (
+        "CUREv1",
+        "CrossLingualSemanticDiscriminationWMT19",
+        "CrossLingualSemanticDiscriminationWMT21",
+    )
+    content = new_layout(test=[subset("es", "spa-Latn", "eng-Latn")]) | {"task_name": task}
+    pair = read_result(write_result(tmp_path, content)).pairs.select("query_lang", "doc_lang").row(0)
+    assert pair == (("es", "en") if queries_first else ("en", "es"))
+
+
+def test_the_direction_of_an_unknown_task_is_not_guessed(tmp_path) -> None:
+    rows = [subset("deu-eng", "deu-Latn", "eng-Latn"), subset("deu-deu", "deu-Latn", "deu-Latn")]
+    content = new_layout(test=rows) | {"task_name": "NewRetrieval"}
+    found = read_result(write_result(tmp_path, content))
+    assert found.pairs.select("query_lang", "doc_lang").rows() == [("de", "de")]
+    assert found.notes == (
+        "left out: 1 of 2 subsets, such as deu-eng (which of de and en is the query's language is not known for the "
+        "task NewRetrieval)",
+    )
+    content["scores"]["test"].pop()
+    with pytest.raises(InputError, match="the languages of no subset are known: deu-eng"):
+        read_result(write_result(tmp_path, content))
+
+
+def test_a_subset_of_many_languages_is_of_the_one_that_its_name_says(tmp_path) -> None:
+    content = new_layout(train=[subset("no", "nor-Latn", "nno-Latn", "nob-Latn")]) | {"task_name": "MKQARetrieval"}
+    pairs = read_result(write_result(tmp_path, content)).pairs
+    assert pairs.select("query_lang", "doc_lang").rows() == [("no", "no")]
+
+
+def test_a_task_of_another_kind_is_no_retrieval(tmp_path) -> None:
+    sts = {"hf_subset": "de-en", "languages": ["deu-Latn", "eng-Latn"], "cosine_spearman": 0.6}
+    for content in (
+        new_layout(test=[sts]) | {"task_name": "STS22"},
+        new_layout(test=[subset("de", "deu-Latn")]) | {"task_name": "MIRACLReranking"},
+    ):
+        with pytest.raises(NoRetrievalError, match=f"task {content['task_name']} has no retrieval scores"):
+            read_result(write_result(tmp_path, content))
+
+
 def test_the_order_is_that_of_published_results(shared) -> None:
     """MTEB's own subsets, whose languages are told beside the names, are read as the shipped table has them."""
     pairs = pl.read_parquet(shared / "reference" / "mteb_pairs.parquet", columns=["task", "subset", "langs"]).unique()
@@ -59,7 +102,7 @@ def test_the_order_is_that_of_published_results(shared) -> None:
     ("split", "pair"),
     [
         ({"de": scores(), "evaluation_time": 3.0}, ("de", "de")),
-        ({"deu-zho_Hans": scores()}, ("zh", "de")),
+        ({"deu-deu_Latn": scores()}, ("de", "de")),
         ({"jp": scores()}, ("ja", "ja")),
     ],
 )
@@ -122,37 +165,47 @@ def test_without_a_version_it_is_unknown(tmp_path) -> None:
 
 _FAULTS = {
     "no JSON": ("{", "not JSON"),
-    "a list": ([], "a list came; expected is the JSON object"),
-    "no task": ({"scores": {}}, "names no task; expected is `task_name`"),
+    "a list": ([], "must be the JSON object of an MTEB result, got a list"),
+    "no task": ({"scores": {}}, "names no task; expected `task_name`"),
     "no scores": (new_layout(), "has no scores"),
     "no splits": (old_layout(), "has no scores"),
-    "scores in a list": ({**new_layout(), "scores": []}, "scores: a list came; expected are lists of subsets by split"),
-    "a subset that is none": (new_layout(test=["x"]), r"scores\.test\[0\]: expected is an object with hf_subset"),
+    "scores in a list": ({**new_layout(), "scores": []}, "scores: must be lists of subsets by split, got a list"),
+    "a subset that is none": (new_layout(test=["x"]), r"scores\.test\[0\]: expected an object with hf_subset"),
     "languages in words": (
         new_layout(test=[subset("de") | {"languages": "de"}]),
-        r"scores\.test\[0\]: expected is an object",
+        r"scores\.test\[0\]: expected an object",
     ),
     "no language": (
         old_layout(test=scores()),
-        r"scores\.test: no subset is of one or two known languages: default \(language",
+        r"scores\.test: the languages of no subset are known: default \(language",
     ),
     "no retrieval": (
         new_layout(test=[{"hf_subset": "de", "languages": ["deu-Latn"], "accuracy": 0.5}]),
-        r"recall_at_1: nothing came",
+        "task MLQARetrieval has no retrieval scores",
+    ),
+    "a measure that is missing": (
+        new_layout(test=[{"hf_subset": "de", "languages": ["deu-Latn"], "recall_at_1": 0.5}]),
+        r"recall_at_10: must be a score from 0 to 1, got nothing",
     ),
     "percent": (
         new_layout(test=[subset("de", "deu-Latn") | {"ndcg_at_10": 62.5}]),
-        r"ndcg_at_10: 62.5 came; expected is a retrieval score from 0 to 1",
+        r"ndcg_at_10: must be a score from 0 to 1, got 62.5",
     ),
-    "a word": (new_layout(test=[subset("de", "deu-Latn") | {"map_at_100": "x"}]), r"map_at_100: 'x' came"),
+    "a word": (
+        new_layout(test=[subset("de", "deu-Latn") | {"map_at_100": "x"}]),
+        r"map_at_100: must be a score from 0 to 1, got 'x'",
+    ),
     "not a number": (
         new_layout(test=[subset("de", "deu-Latn") | {"map_at_100": float("nan")}]),
-        r"map_at_100: nan came",
+        r"map_at_100: must be a score from 0 to 1, got nan",
     ),
-    "true": (new_layout(test=[subset("de", "deu-Latn") | {"recall_at_1": True}]), r"recall_at_1: True came"),
+    "true": (
+        new_layout(test=[subset("de", "deu-Latn") | {"recall_at_1": True}]),
+        r"recall_at_1: must be a score from 0 to 1, got True",
+    ),
     "a pair twice": (
         new_layout(test=[subset("a", "deu-Latn"), subset("b", "deu-Latn")]),
-        r"scores\.test: queries in de on documents in de come twice",
+        r"scores\.test: queries in de on documents in de occur twice",
     ),
 }
 
@@ -166,9 +219,7 @@ def test_a_fault_is_told_with_its_file_and_place(store, tmp_path, content, messa
 
 def test_a_file_without_a_model_says_how_to_give_one(tmp_path) -> None:
     file = write_result(tmp_path / "x", new_layout(test=[subset("de", "deu-Latn")]), meta=None)
-    with pytest.raises(
-        InputError, match=r"task\.json: tells no model; give it with --name, put model_meta\.json beside it"
-    ):
+    with pytest.raises(InputError, match=r"task\.json: names no model; give its name, put model_meta\.json beside it"):
         read_result(file)
 
 

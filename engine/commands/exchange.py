@@ -41,10 +41,10 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _import(options: argparse.Namespace) -> None:
     from engine.errors import InputError
-    from engine.exchange import files_in, import_file
+    from engine.exchange import NoRetrievalError, files_in, import_file
     from engine.storage.store import Store
 
-    store, failures = Store(), 0
+    store, failures, passed_over = Store(), 0, 0
     files = [file for path in options.files for file in files_in(path)]
     for file in files:
         try:
@@ -59,6 +59,9 @@ def _import(options: argparse.Namespace) -> None:
         except InputError as error:
             if len(files) == 1:
                 raise
+            if isinstance(error, NoRetrievalError):
+                passed_over += 1
+                continue
             failures += 1
             err.print(f"[bold red]not imported:[/] {plain(error)}", highlight=False, soft_wrap=True)
             continue
@@ -66,6 +69,10 @@ def _import(options: argparse.Namespace) -> None:
         out.print(f"{state}: [bold]{found.title}[/]  ({found.kind} {found.key[:8]})", soft_wrap=True)
         for note in found.notes:
             err.print(note, soft_wrap=True)
+    if passed_over == len(files):
+        raise InputError(f"none of the {len(files)} files has retrieval scores; give results of retrieval tasks")
+    if passed_over:
+        err.print(f"passed over: {passed_over} of {len(files)} files, which are of other tasks than retrieval")
     if failures:
         raise InputError(f"{failures} of {len(files)} files were not imported; the lines above say why")
 

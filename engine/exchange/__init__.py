@@ -14,10 +14,12 @@ from engine.exchange.exporting import (
 )
 from engine.exchange.imported import limits
 from engine.exchange.importing import Imported, companions, files_in, import_file
+from engine.exchange.mteb import NoRetrievalError
 
 __all__ = [
     "FORMATS",
     "Imported",
+    "NoRetrievalError",
     "companions",
     "export_checkpoint",
     "export_collection",
