@@ -39,6 +39,7 @@ class FakeEncoder:
     prompts: Mapping[Role, str] = field(default_factory=lambda: {"query": "", "document": ""})
     max_length: int | None = None
     dtype: str = "float32"
+    similarity: str = "cosine"
     before: Callable[[list[list[str]]], None] = lambda calls: None
     calls: list[list[str]] = field(default_factory=list)
 

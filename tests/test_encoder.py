@@ -188,7 +188,7 @@ def test_max_length_never_raises_the_models_own_limit(raw: Path) -> None:
 
 @pytest.mark.parametrize("length", [3, 0, -1])
 def test_a_max_length_without_room_for_a_text_is_refused(raw: Path, length: int) -> None:
-    with pytest.raises(InputError, match=f"max length {length}: at least 4"):
+    with pytest.raises(InputError, match=f"max length must be an integer >= 4, got {length}"):
         SentenceEncoder(raw, "raw", max_length=length)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.collections.catalog import SHIPPED as COLLECTIONS
+from engine.collections.structures import Role
 from engine.encoders.embedding import SHIPPED as FOLDER
 from engine.encoders.embedding import embedding_key
 from engine.encoders.resolve import DEFAULT_ENCODER, open_collection, open_encoder
@@ -20,7 +21,8 @@ def build() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name in COLLECTIONS:
         collection = open_collection(name, store)
-        for role, texts in (("query", collection.queries.texts), ("document", collection.corpus.texts)):
+        parts: dict[Role, tuple[str, ...]] = {"query": collection.queries.texts, "document": collection.corpus.texts}
+        for role, texts in parts.items():
             vectors = encoder.encode(texts, role).astype(np.float16)
             np.save(FOLDER / f"{embedding_key(encoder, role, texts)}.npy", vectors)
 

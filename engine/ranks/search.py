@@ -9,6 +9,7 @@ from engine.encoders.embedding import embed
 from engine.encoders.encoder import Encoder
 from engine.errors import InputError
 from engine.ranks.ranking import search
+from engine.ranks.similarity import as_inner_products
 from engine.storage.store import Store
 
 
@@ -33,7 +34,8 @@ def retrieve(encoder: Encoder, collection: Collection, text: str, store: Store, 
     if k < 1:
         raise InputError(f"k: {k} came, a whole number from 1 is allowed")
     documents = embed(encoder, "document", collection.corpus.texts, store)
-    docs, scores = search(encoder.encode([text.strip()], "query"), documents, min(k, len(documents)))
+    query = encoder.encode([text.strip()], "query")
+    docs, scores = search(*as_inner_products(query, documents, encoder.similarity), min(k, len(documents)))
     return pl.DataFrame(
         {
             "rank": range(1, docs.shape[1] + 1),

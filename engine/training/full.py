@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,9 +145,12 @@ def alone_in(work: Path, recipe: Recipe) -> Iterator[None]:
 def _trainable(encoder: SentenceEncoder, recipe: Recipe) -> SentenceTransformer:
     """A fresh copy of the base encoder's model in float32, which mixed precision needs."""
     fresh = SentenceEncoder(
-        encoder.folder, encoder.name, prompts=encoder.prompts, max_length=recipe.settings.max_length
+        encoder.folder,
+        encoder.name,
+        prompts=encoder.prompts,
+        max_length=recipe.settings.max_length,
+        options=replace(encoder.options, dtype="float32"),
     )
-    fresh.dtype = "float32"
     return fresh.model
 
 

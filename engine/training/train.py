@@ -19,7 +19,8 @@ import numpy as np
 from engine.collections.contamination import MARKS, Leak, remove_leaks, text_marks
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
-from engine.encoders.encoder import PROMPT_KEYS, SentenceEncoder
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.prompts import PROMPT_KEYS
 from engine.errors import InputError, TrainingError
 from engine.evaluation.evaluate import collection_digest
 from engine.progress import Observer, Progress, silent, unobserved
