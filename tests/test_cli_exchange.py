@@ -58,7 +58,7 @@ def test_an_evaluation_is_named_by_encoder_and_collection(run, exported) -> None
         "settings.csv",
         "top.csv",
     ]
-    assert "stands already" in the_error(run("export", *names, "--format", "csv", "--out", "table"))
+    assert "already exists" in the_error(run("export", *names, "--format", "csv", "--out", "table"))
     assert run("export", *names, "--format", "csv", "--out", "table", "--force")[0] == 0
 
 
@@ -132,7 +132,7 @@ def test_of_a_models_results_those_of_other_tasks_are_passed_over_in_one_line(ru
     ("arguments", "message"),
     [
         (["import", "gone.run"], "gone.run: no such file; give a TREC run, a frame of ranks or an MTEB result"),
-        (["import", "out/trec/cross.run"], "out/trec/cross.qrels:1: query 'q0-ar/de' is unknown; expected is an id"),
+        (["import", "out/trec/cross.run"], "out/trec/cross.qrels:1: query 'q0-ar/de' is unknown; expected an id"),
         (["import", "out/trec/multi.run", "--qrels", "gone"], "gone: cannot be read"),
         (
             ["import", "out/trec/multi.run", "--collection", "nowhere"],

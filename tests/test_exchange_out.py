@@ -101,7 +101,7 @@ def test_nothing_is_written_over_without_force(tiny_collection, tiny_folder, sto
     first, second = (evaluated(tiny_collection, store, seed=seed) for seed in (0, 1))
     exchange.export_evaluation(first, store, out, ["csv"])
     before = files(out)
-    with pytest.raises(InputError, match="out: stands already; give another folder, or write over it with --force"):
+    with pytest.raises(InputError, match="out: already exists; give another folder, or allow to write over it"):
         exchange.export_evaluation(second, store, out, ["csv"])
     assert files(out) == before
     exchange.export_evaluation(second, store, out, ["csv"], force=True)
@@ -115,7 +115,7 @@ def test_force_takes_nothing_away_that_is_not_written_again(tiny_collection, sto
     exchange.export_evaluation(evaluation, store, out, ["csv"])
     (out / "thesis.tex").write_text("years of work")
     before = files(out)
-    with pytest.raises(InputError, match=r"holds what would not be written again \(thesis\.tex\)"):
+    with pytest.raises(InputError, match=r"holds files that would not be written again \(thesis\.tex\)"):
         exchange.export_evaluation(evaluation, store, out, ["csv"], force=True)
     assert files(out) == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "out"]

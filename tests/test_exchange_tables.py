@@ -16,9 +16,10 @@ from engine import exchange
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.evaluation.evaluate import find_evaluation, summarise
-from engine.exchange.tables import read_ranks
+from engine.exchange.files import read_json
+from engine.exchange.tables import guarded, read_ranks
 from engine.ranks.metrics import METRICS
-from engine.ranks.schema import RANKS
+from engine.ranks.schema import RANKS, TOP
 from engine.storage.store import Store
 from engine.sweeps.results import families
 from tests import builders, oracle
@@ -156,17 +157,17 @@ _FAULTS = {
 def test_ranks_that_cannot_be_are_refused_with_their_row(store, written, expected) -> None:
     file = written(seed=5)
     change(file, pl.read_parquet(file), **_FAULTS[expected])
-    with pytest.raises(InputError, match=rf"ranks\.parquet: row \d+: expected is that {expected}"):
+    with pytest.raises(InputError, match=rf"ranks\.parquet: row \d+: expected that {expected}"):
         exchange.import_file(file, store)
 
 
 @pytest.mark.parametrize(
     ("column", "value", "message"),
     [
-        ("rank_in_pool", "first", r"row 3: rank_in_pool 'first' came; expected is Int32"),
-        ("rank_in_pool", "2.5", r"row 3: rank_in_pool '2.5' came; expected is Int32"),
-        ("rank_in_pool", "", r"row 3: rank_in_pool '' came; expected is Int32"),
-        ("score", "high", r"row 3: score 'high' came; expected is Float32"),
+        ("rank_in_pool", "first", r"row 3: rank_in_pool must be Int32, got 'first'"),
+        ("rank_in_pool", "2.5", r"row 3: rank_in_pool must be Int32, got '2.5'"),
+        ("rank_in_pool", "", r"row 3: rank_in_pool must be Int32, got ''"),
+        ("score", "high", r"row 3: score must be Float32, got 'high'"),
         ("doc_lang", "klingon", r"row 3: doc_lang: language 'klingon' is unknown"),
         ("doc", "4000", r"a rank or a position is above 36, the candidates of the collection"),
     ],
@@ -178,6 +179,110 @@ def test_a_cell_of_another_type_is_told_with_its_row(store, written, column, val
     frame.with_columns(pl.Series(column, cells)).write_csv(file)
     with pytest.raises(InputError, match=rf"ranks\.csv: {message}"):
         exchange.import_file(file, store)
+
+
+_SOUND = [
+    ("q", "de", "de", 0, 1, 1, 0.9),
+    ("q", "de", "de", 1, 2, 3, 0.5),
+    ("q", "de", "en", 7, 1, 2, 0.7),
+    ("r", "en", "en", 7, 1, 1, 0.2),
+]
+_CONTRADICTIONS = {
+    "a score that rises": ([*_SOUND[:1], ("q", "de", "de", 1, 2, 3, 0.95), *_SOUND[2:]], "scores fall as ranks grow"),
+    "two orders": (
+        [("q", "de", "de", 0, 2, 2, 0.9), ("q", "de", "de", 1, 1, 3, 0.5)],
+        "passages of a language rank in it as in the pool",
+    ),
+    "one position in two languages": ([*_SOUND[:3], ("r", "en", "de", 7, 1, 1, 0.2)], "passage 7 is in de and in en"),
+}
+
+
+@pytest.mark.parametrize(("rows", "message"), _CONTRADICTIONS.values(), ids=_CONTRADICTIONS)
+def test_ranks_that_contradict_each_other_are_refused(tmp_path, rows, message) -> None:
+    pl.DataFrame(_SOUND, schema=RANKS, orient="row").write_parquet(tmp_path / "ranks.parquet")
+    assert read_ranks(tmp_path / "ranks.parquet")[0].height == 4
+    pl.DataFrame(rows, schema=RANKS, orient="row").write_parquet(tmp_path / "ranks.parquet")
+    with pytest.raises(InputError, match=rf"ranks\.parquet: .*{message}"):
+        read_ranks(tmp_path / "ranks.parquet")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [("q", "de", 1, 0, "de", 0.9), ("q", "de", 2, 5, "de", 0.95)],
+            "row 1: expected that scores fall as ranks grow",
+        ),
+        (
+            [("q", "de", 1, 0, "de", 0.9), ("q", "de", 2, 0, "de", 0.8)],
+            "expected that a passage occurs once for a query",
+        ),
+        ([("q", "de", 1, 0, "de", 0.9), ("q", "de", 1, 5, "de", 0.8)], "expected that a rank occurs once for a query"),
+        ([("q", "de", 4, 7, "de", 0.1)], "passage 7 is in de and in en"),
+        ([("q", "de", 2, 0, "de", 0.9)], "passage 0 has rank 2, but 1 in the ranks"),
+    ],
+)
+def test_lists_that_contradict_themselves_or_the_ranks_are_refused(tmp_path, rows, message) -> None:
+    pl.DataFrame(_SOUND, schema=RANKS, orient="row").write_parquet(tmp_path / "ranks.parquet")
+    pl.DataFrame(rows, schema=TOP, orient="row").write_parquet(tmp_path / "top.parquet")
+    with pytest.raises(InputError, match=rf"top\.parquet: .*{message}"):
+        read_ranks(tmp_path / "ranks.parquet")
+
+
+def test_columns_of_lists_and_packed_tables_without_end_are_refused(tmp_path, monkeypatch) -> None:
+    frame = pl.DataFrame(_SOUND, schema=RANKS, orient="row")
+    frame.with_columns(doc=pl.concat_list("doc")).write_parquet(tmp_path / "lists.parquet")
+    with pytest.raises(InputError, match=r"lists\.parquet: column doc must be Int32, got List"):
+        read_ranks(tmp_path / "lists.parquet")
+    many = pl.DataFrame({name: pl.repeat(1, 3_000_000, dtype=pl.Int8, eager=True) for name in RANKS})
+    many.write_parquet(tmp_path / "bomb.parquet")
+    monkeypatch.setattr(pl, "read_parquet", lambda *_: pytest.fail("it was read"))
+    with pytest.raises(InputError, match=r"bomb\.parquet: [\d,]+ bytes unpack to more than"):
+        read_ranks(tmp_path / "bomb.parquet")
+
+
+def test_no_cell_of_a_written_csv_is_a_formula_and_all_come_back(store, tmp_path) -> None:
+    questions = ["=1+1", "+1", "-1", "@sum", "'=1", "'", "plain"]
+    rows = [(question, "de", "de", place, 1, 1, -0.5) for place, question in enumerate(questions)]
+    frame = pl.DataFrame(rows, schema=RANKS, orient="row")
+    guarded(frame).write_csv(tmp_path / "ranks.csv")
+    cells = [line.split(",")[0] for line in (tmp_path / "ranks.csv").read_text().splitlines()[1:]]
+    assert cells == ["'=1+1", "'+1", "'-1", "'@sum", "''=1", "''", "plain"]
+    assert read_ranks(tmp_path / "ranks.csv")[0].equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "message"),
+    [
+        ("collection", "queries", "12", "collection.queries must be an integer >= 0, got str"),
+        ("collection", "languages", ["de", "xx"], "collection.languages must be a list of language codes, got list"),
+        ("collection", "name", 3, "collection.name must be a text, got int"),
+        ("encoder", "name", [], "encoder.name must be a text, got list"),
+        ("opened_as", "every", "2", "opened_as.every must be an integer >= 1, got str"),
+    ],
+)
+def test_a_field_of_the_wrong_type_in_an_export_is_told(store, written, part, name, value, message) -> None:
+    file = written(seed=11, opened_as="demo")
+    place = file.parent / "evaluation.json"
+    content = json.loads(place.read_text())
+    content[part][name] = value
+    place.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=rf"evaluation\.json: {message}"):
+        exchange.import_file(file, store)
+
+
+def test_json_that_no_one_can_read_is_refused_with_its_place(tmp_path) -> None:
+    file = tmp_path / "task.json"
+    for content, message in (
+        ("[" * 10**5, "nested too deeply"),
+        ('{"a": 1,\n"b": "\\ud83d"}', "task.json:2: half a surrogate pair"),
+        ('{"a": "\\ud83d\\ude00 \\\\ud83d",\n\n"b": "\\ude00\\ud83d"}', "task.json:3: half a surrogate pair"),
+    ):
+        file.write_text(content)
+        with pytest.raises(InputError, match=message):
+            read_json(file)
+    file.write_text('{"a": "\\ud83d\\ude00", "b": "\\\\ud83d"}')
+    assert read_json(file) == {"a": "😀", "b": "\\ud83d"}
 
 
 def test_missing_columns_and_other_files_are_refused(store, written, tmp_path) -> None:
@@ -196,9 +301,7 @@ def test_missing_columns_and_other_files_are_refused(store, written, tmp_path) -
 def test_lists_of_another_evaluation_are_refused(store, written) -> None:
     file, other = written(seed=8), written(seed=9)
     (file.parent / "top.parquet").write_bytes((other.parent / "top.parquet").read_bytes())
-    with pytest.raises(
-        InputError, match=r"top\.parquet: .* but \d+ in the ranks; expected are frames of one evaluation"
-    ):
+    with pytest.raises(InputError, match=r"top\.parquet: .* but \d+ in the ranks; expected frames of one evaluation"):
         exchange.import_file(file, store)
 
 
@@ -230,15 +333,15 @@ _ROW = st.tuples(st.sampled_from(["de", "en"]), st.floats(-1, 1, width=32))
 def test_any_ranks_come_back_from_either_kind_of_file(tmp_path_factory, questions, data) -> None:
     rows = []
     for question in questions:
-        found = data.draw(st.lists(_ROW, min_size=1, max_size=5))
+        found = sorted(data.draw(st.lists(_ROW, min_size=1, max_size=5)), key=lambda row: -row[1])
         seen = {"de": 0, "en": 0}
         for place, (code, score) in enumerate(found, 1):
             seen[code] += 1
-            rows.append((question, "de", code, place, seen[code], place, score))
+            rows.append((question, "de", code, 2 * place + (code == "en"), seen[code], place, score))
     frame = pl.DataFrame(rows, schema=RANKS, orient="row")
     folder = tmp_path_factory.mktemp("any")
     frame.write_parquet(folder / "ranks.parquet")
-    frame.write_csv(folder / "ranks.csv")
+    guarded(frame).write_csv(folder / "ranks.csv")
     for kind in KINDS:
         assert read_ranks(folder / f"ranks.{kind}")[0].equals(frame)
 

@@ -260,20 +260,24 @@ def test_lists_of_one_language_each_are_remarked(store, written) -> None:
 
 
 _FAULTS = {
-    "a short line": ("multi.run", 2, "q0-de Q0 d1 1 0.5", r":3: 'q0-de Q0 d1 1 0.5' came; expected is query, Q0"),
-    "a score in words": ("multi.run", 0, "q0-de Q0 d1 1 high tag", r":1: .*expected is query, Q0"),
-    "no finite score": ("multi.run", 0, "q0-de Q0 d1 1 nan tag", r":1: score nan came; a finite number"),
+    "a short line": ("multi.run", 2, "q0-de Q0 d1 1 0.5", r":3: expected query, Q0, .*; got 'q0-de Q0 d1 1 0.5'"),
+    "a score in words": (
+        "multi.run",
+        0,
+        "q0-de Q0 d1 1 high tag",
+        r":1: expected query, Q0, passage, rank, score, tag$",
+    ),
+    "no finite score": ("multi.run", 0, "q0-de Q0 d1 1 nan tag", r":1: the score must be a finite number, got nan"),
     "a passage twice": ("multi.run", 1, None, r":2: passage 'd\d+' occurs twice for query 'q0-de'"),
     "an unknown passage": (
         "multi.run",
         3,
         "q0-de Q0 d999 4 -9 tag",
-        r":4: passage 'd999' is unknown; expected is an id",
+        r":4: passage 'd999' is unknown; expected an id",
     ),
-    "an unknown judged passage": ("multi.qrels", 4, "q0-de 0 d999 1", r":5: passage 'd999' is unknown"),
     "an unknown judged query": ("multi.qrels", 1, "q9-de 0 d1 1", r":2: query 'q9-de' is unknown"),
-    "no judgement": ("multi.qrels", 5, "q0-de d1", r":6: 'q0-de d1' came; expected is query, 0, passage, relevance"),
-    "relevance in words": ("multi.qrels", 5, "q0-de 0 d1 yes", r":6: .* expected is query, 0, passage, relevance"),
+    "no judgement": ("multi.qrels", 5, "q0-de d1", r":6: expected query, 0, passage, relevance; got 'q0-de d1'"),
+    "relevance in words": ("multi.qrels", 5, "q0-de 0 d1 yes", r":6: expected query, 0, passage, relevance; got"),
     "a kind that is none": ("languages.tsv", 2, "passage\td1\tde\t", r":3: .*kind is query or document"),
     "a language that is none": ("languages.tsv", 3, "query\tx\tklingon\tx", r":4: language 'klingon' is unknown"),
     "an id twice": ("languages.tsv", 2, None, r":3: query 'q0-de' occurs twice"),
@@ -297,11 +301,39 @@ def test_a_fault_is_told_with_its_file_and_line(store, written, name, row, line,
 def test_what_is_missing_beside_a_run_is_told(store, written) -> None:
     out = written(seed=0)
     (out / "multi.qrels").unlink()
-    with pytest.raises(InputError, match=r"multi\.run: judgements are missing; give them with --qrels"):
+    with pytest.raises(InputError, match=r"multi\.run: judgements are missing; give them as well"):
         exchange.import_file(out / "multi.run", store)
     (out / "languages.tsv").unlink()
-    with pytest.raises(InputError, match=r"multi\.run: a run alone tells no languages"):
+    with pytest.raises(InputError, match=r"multi\.run: a run alone names no languages"):
         exchange.import_file(out / "multi.run", store)
+
+
+def test_judged_passages_that_are_not_in_the_corpus_are_counted(store, written) -> None:
+    out = written(seed=3)
+    whole = find_evaluation(store, exchange.import_file(out / "multi.run", store).key)
+    rewrite(out / "multi.qrels", lambda lines: [*lines, "q0-de 0 gone-1 1", "q0-en 0 gone-2 1", "q0-en 0 gone-3 0"])
+    found = exchange.import_file(out / "multi.run", store, name="more")
+    [note] = found.notes
+    judged = whole.ranks().height
+    assert note.startswith(
+        f"2 of {judged + 2} judgements in multi.qrels name passages that are not in the corpus, such"
+    )
+    assert "'gone-1'" in note
+    assert same_ranks(whole, find_evaluation(store, found.key))
+    rewrite(out / "multi.qrels", lambda _: ["q0-de 0 gone-1 1"])
+    with pytest.raises(InputError, match="'gone-1' and all other judged passages are not in the corpus"):
+        exchange.import_file(out / "multi.run", store)
+
+
+def test_the_content_of_a_file_of_another_kind_is_never_quoted(store, written, tmp_path) -> None:
+    out = written(seed=0)
+    secret = tmp_path / "passwords"
+    for content in ("root:x:0:0:hunter2", '{"hunter2": 1', "a\thunter2\tb", "hunter2,a,b", "x hunter2 y z", "[hunter2"):
+        secret.write_text(f"{content}\n{content}\n")
+        for paths in ({}, {"qrels": secret}, {"languages": secret}):
+            with pytest.raises(InputError) as caught:
+                exchange.import_file(out / "multi.run" if paths else secret, store, **paths)
+            assert "hunter2" not in str(caught.value)
 
 
 def test_other_files_are_refused(store, written, tmp_path) -> None:
@@ -311,7 +343,7 @@ def test_other_files_are_refused(store, written, tmp_path) -> None:
         with pytest.raises(InputError, match=r"multi\.run(:1)?: (is empty|not text)"):
             exchange.import_file(out / "multi.run", store)
     rewrite(out / "multi.run", lambda _: ["x Q0 d1 1 0.5 tag"])
-    with pytest.raises(InputError, match=r"multi\.run:1: query 'x' and all others of the run are without judgements"):
+    with pytest.raises(InputError, match=r"multi\.run:1: query 'x' and all others of the run have no judgements"):
         exchange.import_file(out / "multi.run", store)
 
 

@@ -63,32 +63,100 @@ def test_a_run_on_this_machine_is_imported_and_shown_with_its_limits(run, store)
 
 
 def test_a_bad_file_is_told_and_the_others_are_imported(run, store) -> None:
-    (run / "broken.run").write_text("q0-ar Q0 ar-0 1\n")
+    (run / "broken.run").write_text("q0-ar Q0 ar-0 1 0.5 x\nq0-ar Q0 ar-1 2\n")
     (run / "broken.qrels").write_text("q0-ar 0 ar-0 1\n")
     page = open_page("exchange")
     page.text_input(key="import-path").input(str(run)).run().button(key="import").click().run()
     [error] = page.error
-    assert "broken.run:1: 'q0-ar Q0 ar-0 1' came; expected is query, Q0, passage, rank, score, tag" in error.value
+    assert "broken.run:2: expected query, Q0, passage, rank, score, tag; got 'q0-ar Q0 ar-1 2'" in error.value
     assert "Imported: their model on tiny" in text_of(page)
     assert len(list(evaluations(store))) == 1
 
 
+def uploads(folder: Path, *names: str) -> list[tuple[str, bytes]]:
+    """Files of a folder as the page gets them; each name may be followed by another one that it is given."""
+    pairs = [name.split(" as ") for name in names]
+    return [(pair[-1], (folder / pair[0]).read_bytes()) for pair in pairs]
+
+
 def test_uploaded_files_that_belong_together_are_one_import(run, store) -> None:
-    contents = {
-        file.name: file.read_bytes() for file in run.iterdir() if file.name.startswith(("multi", "lang", "eval"))
-    }
-    found, faults = data.bring(contents, None, "uploaded")
-    assert faults == []
-    assert [one.title for one in found] == ["uploaded on tiny, 36 relevant passages"]
-    del contents["languages.tsv"]
-    [fault] = data.bring(contents, None, None)[1]
-    assert fault.startswith("multi.run: a run alone tells no languages")
+    contents = uploads(run, "multi.run", "multi.qrels", "languages.tsv", "evaluation.json")
+    outcome = data.bring(contents, None, "uploaded")
+    assert outcome.faults == []
+    assert [one.title for one in outcome.imported] == ["uploaded on tiny, 36 relevant passages"]
+    assert outcome.notes == ["multi.run was read with multi.qrels and languages.tsv."]
+    [fault] = data.bring([file for file in contents if file[0] != "languages.tsv"], None, None).faults
+    assert fault.startswith("multi.run: a run alone names no languages")
+    assert "--" not in fault
+
+
+def test_what_a_file_is_comes_from_its_content(run, store) -> None:
+    contents = uploads(run, "multi.run as run.tsv", "multi.qrels as run.qrels", "languages.tsv as map.txt")
+    outcome = data.bring(contents, None, None)
+    assert (len(outcome.imported), outcome.faults) == (1, [])
+    contents = uploads(run, "multi.run as a.json", "multi.qrels as b.parquet", "languages.tsv as c.run")
+    outcome = data.bring(contents, None, None)
+    assert (len(outcome.imported), outcome.faults) == (1, [])
+
+
+def test_the_same_upload_twice_is_one_entry_with_a_lasting_name(run, store) -> None:
+    contents = uploads(run, "multi.run as mine.run", "multi.qrels as mine.qrels", "languages.tsv")
+    [first], [second] = (data.bring(contents, None, None).imported for _ in range(2))
+    assert (first.new, second.new, first.key) == (True, False, second.key)
+    assert first.title == "their_model on uploaded collection, 36 relevant passages"
+    assert len(list(evaluations(store))) == 1
+
+
+def test_uploaded_judgements_are_used_with_a_collection_too(run, tiny_folder, store) -> None:
+    lines = (run / "multi.qrels").read_text().splitlines()
+    more = "\n".join([*lines, "q0-ar 0 ar-1 1"]).encode()
+    contents = [*uploads(run, "multi.run as mine.run"), ("judgements.qrels", more)]
+    outcome = data.bring(contents, str(tiny_folder), None)
+    assert [one.title for one in outcome.imported] == ["their_model on tiny, 37 relevant passages"]
+    assert outcome.notes == ["mine.run was read with judgements.qrels."]
+
+
+def test_nothing_that_was_chosen_is_dropped_in_silence(run, tiny_folder, store) -> None:
+    (run / "notes.txt").write_text("bring milk home\n")
+    other = (run / "multi.run").read_bytes().splitlines(keepends=True)
+    contents = [
+        *uploads(run, "multi.run", "multi.qrels", "cross.qrels", "notes.txt", "multi.qrels as lost.qrels"),
+        *uploads(run, "multi.qrels as lost too.qrels", "languages.tsv"),
+        ("multi.run", b"".join(other[:-1])),
+    ]
+    outcome = data.bring(contents, str(tiny_folder), None)
+    said = "\n".join([*outcome.faults, *outcome.notes, *(one.file for one in outcome.imported)])
+    for name, _ in contents:
+        assert name in said
+    assert len(outcome.imported) == 2
+    assert any(fault.startswith("notes.txt: is of no known kind; give a TREC run") for fault in outcome.faults)
+    assert "milk" not in said
+
+
+def test_an_archive_is_unpacked_and_a_dangerous_one_is_refused(run, store, tmp_path) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as made:
+        for name in ("multi.run", "multi.qrels", "languages.tsv", "evaluation.json"):
+            made.write(run / name, f"export/trec/{name}")
+        for name, content in (("Good", subset("de", "deu-Latn")), ("STS", {"hf_subset": "x", "cosine_spearman": 0.5})):
+            made.writestr(f"org__m/r1/{name}.json", json.dumps(new_layout(test=[content])))
+    outcome = data.bring([("all.zip", archive.getvalue())], None, None)
+    assert outcome.faults == []
+    assert sorted(one.kind for one in outcome.imported) == ["evaluation", "result"]
+    assert "Passed over: 1 results of other tasks than retrieval." in outcome.notes
+    for name, content in (("../outside", b"x"), ("zeros", bytes(100 * 2**20))):
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as made:
+            made.writestr(name, content)
+        [fault] = data.bring([("bad.zip", archive.getvalue())], None, None).faults
+        assert fault.startswith("bad.zip: ")
+    assert not (tmp_path / "outside").exists()
 
 
 def test_an_upload_cannot_leave_its_folder(store, tmp_path) -> None:
     outside = tmp_path / "outside.json"
-    _, faults = data.bring({f"../../..{outside}": b"{}"}, None, None)
-    assert "outside.json: names no task" in faults[0]
+    outcome = data.bring([(f"../../..{outside}", b"{}")], None, None)
+    assert "outside.json: names no task" in outcome.faults[0]
     assert not outside.exists()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -18,40 +18,54 @@ NEED_TEXTS = ("trec", "beir")
 """Formats that cannot be written without the collection."""
 
 
-def bring(
-    contents: Mapping[str, bytes], collection: str | None, name: str | None
-) -> tuple[list[exchange.Imported], list[str]]:
-    """Import uploaded files, which may belong together.
+_UPLOADED = "uploaded collection"  # what a collection is called of which only uploaded files tell
+
+
+def bring(contents: Sequence[tuple[str, bytes]], collection: str | None, name: str | None) -> exchange.Outcome:
+    """Import uploaded files, which may belong together; zip archives are unpacked.
 
     Args:
-        contents: The files by name.
-        collection: What was searched; None where the files tell it.
-        name: What to call what was evaluated; None for what the files tell.
-
-    Returns:
-        What was imported, and why the others were not.
+        contents: The files, name and content; two may have one name.
+        collection: What was searched; None where the files say it.
+        name: What to call what was evaluated; None for what the files say.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        for file, content in contents.items():
-            (Path(folder) / Path(file).name).write_bytes(content)
-        found, faults = bring_from(folder, collection, name)
-    return found, [fault.replace(f"{folder}/", "") for fault in faults]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / _UPLOADED
+        folder.mkdir()
+        faults = []
+        for file, content in dict.fromkeys(contents):
+            place = _free(folder / (Path(file).name or "file"))
+            place.write_bytes(content)
+            if exchange.is_archive(place):
+                try:
+                    exchange.unpack(place, folder / place.stem / _UPLOADED)
+                except EngineError as error:
+                    faults.append(str(error))
+                place.unlink()
+        outcome = exchange.import_together(_files(folder), store(), collection=collection, name=name)
+        shown = [line.replace(f"{folder}/", "") for line in [*faults, *outcome.faults]]
+    return exchange.Outcome(outcome.imported, shown, outcome.notes)
 
 
-def bring_from(path: str, collection: str | None, name: str | None) -> tuple[list[exchange.Imported], list[str]]:
-    """Import a file of this machine, or all of a folder; as `bring`."""
+def bring_from(path: str, collection: str | None, name: str | None) -> exchange.Outcome:
+    """Import a file of this machine with what belongs to it, or all of a folder; as `bring`."""
     place = Path(path).expanduser()
-    files = sorted(file for file in place.rglob("*") if file.is_file()) if place.is_dir() else [place]
-    alone = exchange.companions(files) if len(files) > 1 else []
-    found, faults = [], []
-    for file in files:
-        if file in alone:
-            continue
-        try:
-            found.append(exchange.import_file(file, store(), collection=collection, name=name))
-        except EngineError as error:
-            faults.append(str(error))
-    return found, faults
+    if place.is_dir():
+        return exchange.import_together(_files(place), store(), collection=collection, name=name)
+    try:
+        return exchange.Outcome([exchange.import_file(place, store(), collection=collection, name=name)])
+    except EngineError as error:
+        return exchange.Outcome(faults=[str(error)])
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if not file.is_dir())
+
+
+def _free(place: Path) -> Path:
+    """The place, or one with a number in its name if it is taken."""
+    numbered = (place.with_name(f"{place.stem} ({number}){place.suffix}") for number in range(2, 10**6))
+    return place if not place.exists() else next(other for other in numbered if not other.exists())
 
 
 def formats_of(listed: Listed) -> list[str]:

@@ -13,14 +13,15 @@ from engine.exchange.exporting import (
     identify,
 )
 from engine.exchange.imported import limits
-from engine.exchange.importing import Imported, companions, files_in, import_file
+from engine.exchange.importing import Imported, files_in, import_file
 from engine.exchange.mteb import NoRetrievalError
+from engine.exchange.together import Outcome, import_together, is_archive, unpack
 
 __all__ = [
     "FORMATS",
     "Imported",
     "NoRetrievalError",
-    "companions",
+    "Outcome",
     "export_checkpoint",
     "export_collection",
     "export_evaluation",
@@ -28,5 +29,8 @@ __all__ = [
     "find_stored",
     "identify",
     "import_file",
+    "import_together",
+    "is_archive",
     "limits",
+    "unpack",
 ]

@@ -15,10 +15,10 @@ from engine.exchange.beir import write_beir
 from engine.exchange.files import making, write_json
 from engine.exchange.ids import Names, open_evaluated, open_named
 from engine.exchange.imported import stored_names
-from engine.exchange.importing import SIDECAR
 from engine.exchange.lists import lists_of
 from engine.exchange.mteb import write_result
 from engine.exchange.runs import write_trec
+from engine.exchange.sidecar import SIDECAR
 from engine.exchange.tables import write_tables
 from engine.storage.store import MANIFEST, Store
 from engine.training.model_card import CARD, card_of
@@ -120,7 +120,7 @@ def export_collection(name: str, store: Store, out: Path, *, force: bool = False
         The files.
 
     Raises:
-        InputError: If the collection cannot be read, or the folder stands already.
+        InputError: If the collection cannot be read, or the folder already exists.
     """
     with making(out, force=force) as made:
         write_beir(*open_named(name, store), made)
@@ -140,7 +140,7 @@ def export_checkpoint(key: str, store: Store, out: Path, *, force: bool = False)
         The files.
 
     Raises:
-        InputError: If there is no such checkpoint, or the folder stands already.
+        InputError: If there is no such checkpoint, or the folder already exists.
     """
     found = [
         stored for stored, _ in store.entries("checkpoints") if stored.startswith(key) and len(key) >= _SHORTEST_KEY

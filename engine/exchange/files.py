@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import re
 import shutil
 import uuid
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import InputError
+from engine.storage.files import check_regular, open_bytes
 
-_SHOWN = 3  # of the files that stand in the way
+_SHOWN = 3  # of the files that are in the way
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_HALF = re.compile("[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]")
 
 
 def numbered_lines(file: Path) -> Iterator[tuple[str, str]]:
@@ -21,32 +25,52 @@ def numbered_lines(file: Path) -> Iterator[tuple[str, str]]:
     Raises:
         InputError: If the file cannot be read as text in UTF-8.
     """
-    opened = gzip.open if file.suffix == ".gz" else open
     number = 0
     try:
-        with opened(file, "rb") as lines:
+        with open_bytes(file) as lines:
             for number, line in enumerate(lines, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
                 if text.strip():
                     yield f"{file}:{number}", text
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}:{number}: not text in UTF-8; expected is a text file") from error
-    except (OSError, EOFError) as error:
-        raise InputError(f"{file}: cannot be read ({error}); give a file that is there") from error
+        raise InputError(f"{file}:{number}: not text in UTF-8; expected a text file") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{file}: cannot be read ({_reason(error)}); give an existing file") from error
 
 
 def read_json(file: Path) -> object:
     """A JSON file's content.
 
     Raises:
-        InputError: If it cannot be read, or is no JSON.
+        InputError: If it cannot be read, is no JSON, is nested too deeply, or holds half a surrogate pair.
     """
     try:
-        return json.loads(file.read_bytes())
+        content = check_regular(file).read_bytes()
+        value = json.loads(content)
+        json.dumps(value, ensure_ascii=False).encode()
     except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); give a file that is there") from error
+        raise InputError(f"{file}: cannot be read ({_reason(error)}); give an existing file") from error
+    except UnicodeEncodeError as error:
+        line = _line_of_half(content.decode(json.detect_encoding(content), "surrogatepass"))
+        raise InputError(f"{file}:{line}: half a surrogate pair is no character; write the text as UTF-8") from error
     except ValueError as error:
-        raise InputError(f"{file}: not JSON ({error}); expected is a result file") from error
+        raise InputError(f"{file}: not JSON ({error}); expected a result file") from error
+    except RecursionError as error:
+        raise InputError(f"{file}: nested too deeply; expected a result file") from error
+    return value
+
+
+def _line_of_half(text: str) -> int:
+    """The first line of a JSON text that holds half a surrogate pair, as it is or escaped."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if _HALF.search(_ESCAPED.sub(lambda escape: chr(int(escape[1], 16)), line.replace("\\\\", ""))):
+            return number
+    return 1
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read, without quoting it."""
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
 
 
 def write_json(file: Path, value: object) -> None:
@@ -70,7 +94,7 @@ def making(folder: Path, *, force: bool) -> Iterator[Path]:
         raise InputError(f"{folder}: cannot be made; give a new folder in a folder that exists")
     there = folder.is_dir() and any(folder.iterdir())
     if there and not force:
-        raise InputError(f"{folder}: stands already; give another folder, or write over it with --force")
+        raise InputError(f"{folder}: already exists; give another folder, or allow to write over it (--force)")
     made, old = (folder.with_name(f".{what}-{folder.name}-{uuid.uuid4().hex[:8]}") for what in ("making", "old"))
     try:
         made.mkdir()
@@ -93,4 +117,4 @@ def _check_replaceable(folder: Path, made: Path) -> None:
     others = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.relative_to(folder) not in new)
     if others:
         shown = ", ".join(others[:_SHOWN]) + (", ..." if len(others) > _SHOWN else "")
-        raise InputError(f"{folder}: holds what would not be written again ({shown}); give another folder")
+        raise InputError(f"{folder}: holds files that would not be written again ({shown}); give another folder")

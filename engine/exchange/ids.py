@@ -159,9 +159,8 @@ def read_map(file: Path) -> Names:
         if tuple(cells[:3]) == _COLUMNS[:3]:
             continue
         if len(cells) not in (3, 4) or cells[0] not in ("query", "document") or not cells[1].strip():
-            raise InputError(
-                f"{place}: {line[:60]!r} came; expected are {', '.join(_COLUMNS)} by tabs, kind is query or document"
-            )
+            given = f"; got {line[:60]!r}" if queries or documents else ""
+            raise InputError(f"{place}: expected {', '.join(_COLUMNS)} by tabs, kind is query or document{given}")
         kind, name, tag, question = (*cells, "")[:4]
         try:
             code = from_tag(tag.strip())
@@ -169,16 +168,18 @@ def read_map(file: Path) -> Names:
             raise InputError(f"{place}: {error}") from error
         question = unquote(question.strip()) or name
         if name in (queries if kind == "query" else documents):
-            raise InputError(f"{place}: {kind} {name!r} occurs twice; expected is one line for each")
+            raise InputError(f"{place}: {kind} {name!r} occurs twice; expected one line for each")
         if kind == "document":
             documents[name] = (name, code)
         elif (question, code) in versions:
-            raise InputError(f"{place}: question {question!r} occurs twice in {code}; expected is one query for each")
+            raise InputError(f"{place}: question {question!r} occurs twice in {code}; expected one query for each")
         else:
             queries[name] = (name, question, code)
             versions.add((question, code))
     if not queries or not documents:
-        raise InputError(f"{file}: names no {'documents' if queries else 'queries'}; the map names all of both")
+        raise InputError(
+            f"{file}: names no {'documents' if queries else 'queries'}; expected all queries and all documents"
+        )
     return Names.of(list(queries.values()), sorted(documents.values(), key=lambda row: row[1]))
 
 

@@ -63,13 +63,13 @@ class Arrival:
     notes: list[str] = field(default_factory=list)
 
 
-def known_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> Known:
-    """What is known of a collection that can be read.
+def known_collection(name: str, store: Store) -> tuple[Known, Names]:
+    """What is known of a collection that can be read, and its ids.
 
     Raises:
         InputError: If it cannot be read.
     """
-    collection, names = open_named(name, store, every=every, skip_invalid=skip_invalid)
+    collection, names = open_named(name, store)
     rows = collection.qrels.queries.tolist(), collection.qrels.documents.tolist()
     queries, documents = names.queries["query_id"].to_list(), names.documents["doc_id"].to_list()
     qrels = pl.DataFrame(
@@ -81,8 +81,7 @@ def known_collection(name: str, store: Store, *, every: int = 1, skip_invalid: b
         "skipped": dict(collection.skipped),
     }
     path = str(Path(name).resolve()) if Path(name).is_dir() else name
-    opened = {"collection": path, "every": every, "skip_invalid": skip_invalid}
-    return Known(about, names, qrels, opened)
+    return Known(about, names, qrels, {"collection": path, "every": 1, "skip_invalid": False}), names
 
 
 def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bool]:
@@ -109,7 +108,7 @@ def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bo
         },
         "recipe": None,
         "seen_in_training": None,
-        "top_k": int(top["rank"].max() or 0),
+        "top_k": top.select(pl.max("rank")).item() or 0,
         "index": "imported",
         "seconds": 0.0,
         "imported": {"source": source, "kind": arrival.kind, **_trust(ranks, top), "notes": arrival.notes},
@@ -177,7 +176,8 @@ def _exact(lists: pl.DataFrame, depths: pl.DataFrame, of: list[str]) -> list[str
     """
     found = lists.join(depths, on=of, how="left").with_columns(pl.col("depth").fill_null(0))
     whole, first = (
-        found.filter(~has)["depth"].min() for has in (pl.col("listed").list.all(), pl.col("listed").list.any())
+        found.filter(~has).select(pl.min("depth")).item()
+        for has in (pl.col("listed").list.all(), pl.col("listed").list.any())
     )
     return [metric for metric in METRICS if _settled(metric, first if re.match("hit|mrr", metric) else whole)]
 

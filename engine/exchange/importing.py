@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,14 +12,15 @@ import polars as pl
 from engine.collections.catalog import COLLECTIONS, SHIPPED
 from engine.errors import InputError
 from engine.exchange import tables, trec
-from engine.exchange.files import read_json
-from engine.exchange.ids import MAP, read_map
+from engine.exchange.ids import MAP, Names, read_map
 from engine.exchange.imported import Arrival, Known, known_collection, store_arrival
+from engine.exchange.kinds import DESCRIPTIONS, EXPECTED, Kind, kind_of
 from engine.exchange.mteb import META, read_result
+from engine.exchange.sidecar import SIDECAR, read_sidecar
 from engine.storage.store import SCHEMA_VERSION, Store, digest
 
-SIDECAR = "evaluation.json"
-"""What our exports put beside the files: of what they are."""
+_BY_SUFFIX: dict[str, Kind] = {".json": "result", ".parquet": "ranks", ".csv": "ranks"}
+"""What a file is taken for whose content is of no known kind; any other is read as a run, which says what is wrong."""
 
 _JUDGED = ["question", "query_lang", "doc_lang", "doc"]
 
@@ -61,17 +62,6 @@ def files_in(path: Path) -> list[Path]:
     return found
 
 
-def companions(files: Sequence[Path]) -> list[Path]:
-    """Which files are there for others: judgements, maps, what tells of a model, and what our exports write besides."""
-    return [
-        file
-        for file in files
-        if file.name in (MAP, SIDECAR, META, "mono.run", "cross.run")
-        or file.suffix in (".qrels", ".tsv")
-        or file.stem in ("top", "pairs", "settings")
-    ]
-
-
 def import_file(
     file: Path,
     store: Store,
@@ -84,8 +74,7 @@ def import_file(
     """Bring a file into the store.
 
     Args:
-        file: `.json`: an MTEB result; `.parquet` or `.csv`: a frame of ranks; any other: a TREC run over the pool of
-            all languages.
+        file: An MTEB result, a frame of ranks, or a TREC run over the pool of all languages.
         store: Where it goes.
         qrels: Judgements of a run; by default the file of its name with `.qrels`, else the collection's own.
         languages: Language map of a run; by default `languages.tsv` beside it, unless a collection is given.
@@ -93,15 +82,18 @@ def import_file(
         name: What to call what was evaluated; by default what the file tells.
 
     Raises:
-        InputError: If a file cannot be used; the line tells the file, the place, and what was expected.
+        InputError: If a file cannot be used; the message names the file, the place, and what was expected.
         StoreError: If the cache cannot be written.
     """
-    if file.suffix == ".json":
+    kind = kind_of(file) or _BY_SUFFIX.get(file.suffix)
+    if kind == "result":
         return _import_result(file, store, name)
-    if file.suffix in (".parquet", ".csv"):
+    if kind not in ("run", "ranks", None):
+        raise InputError(f"{file}: is {DESCRIPTIONS[kind]} and is not imported alone; give {EXPECTED}")
+    if kind == "ranks":
         arrival, known = _ranks(file, store, collection, name)
     else:
-        arrival, known = _run(file, store, qrels, languages, collection, name)
+        arrival, known = _run(file, store, _Beside(file, qrels, languages), collection, name)
     key, new = store_arrival(arrival, known, store)
     title = f"{arrival.name} on {known.about['name']}, {arrival.ranks.height:,} relevant passages"
     return Imported(str(file), "evaluation", key, title, tuple(arrival.notes), new)
@@ -121,33 +113,46 @@ def _import_result(file: Path, store: Store, name: str | None) -> Imported:
     return Imported(str(file), "result", key, title, result.notes, new)
 
 
-def _run(
-    file: Path, store: Store, qrels: Path | None, languages: Path | None, collection: str | None, name: str | None
-) -> tuple[Arrival, Known]:
-    told = _sidecar(file)
-    beside = file.with_name(MAP)
-    if languages is None and collection is None and beside.is_file():
-        languages = beside
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """A run, and the judgements and the language map that were given with it."""
+
+    run: Path
+    qrels: Path | None
+    languages: Path | None
+
+    def map(self, collection: str | None) -> Path | None:
+        """The language map that was given; without one and without a collection, the one beside the run."""
+        beside = self.run.with_name(MAP)
+        return beside if self.languages is None and collection is None and beside.is_file() else self.languages
+
+    def judgements(self) -> Path | None:
+        """The judgements that were given, or those of the run's name."""
+        named = self.run.with_name(f"{self.run.name.removesuffix('.gz').removesuffix('.run')}.qrels")
+        return named if self.qrels is None and named.is_file() and named != self.run else self.qrels
+
+
+def _run(file: Path, store: Store, beside: _Beside, collection: str | None, name: str | None) -> tuple[Arrival, Known]:
+    sidecar = read_sidecar(file)
+    languages, qrels = beside.map(collection), beside.judgements()
     if languages is not None:
-        known = _mapped(languages, collection, told)
+        known, names = _mapped(languages, collection, sidecar)
     elif collection is not None:
-        known = known_collection(collection, store)
+        known, names = known_collection(collection, store)
     else:
         raise InputError(
-            f"{file}: a run alone tells no languages; give the collection that was searched, or a language map "
+            f"{file}: a run alone names no languages; give the collection that was searched, or a language map "
             "(kind, id, lang and question by tabs) and judgements"
         )
-    of_run = file.with_name(f"{file.name.removesuffix('.gz').removesuffix('.run')}.qrels")
-    if qrels is None and of_run.is_file() and of_run != file:
-        qrels = of_run
     judged = known.qrels if qrels is None else trec.read_qrels(qrels)
     if judged is None:
-        raise InputError(f"{file}: judgements are missing; give them with --qrels, or the collection that has them")
+        raise InputError(f"{file}: judgements are missing; give them as well, or the collection that has them")
     run, tag = trec.read_run(file)
-    ranks, top = trec.place_run(run, judged, known.names)
-    called = name or told.get("encoder", {}).get("name") or tag
+    judged, notes = trec.without_unknown_passages(judged, names, known.about["name"] if qrels is None else qrels.name)
+    ranks, top = trec.place_run(run, judged, names)
+    called = name or sidecar.get("encoder", {}).get("name") or tag
     files = tuple(path for path in (file, qrels, languages) if path)
-    return Arrival(called, "TREC run", files, ranks, top, _notes(run, ranks, top)), known
+    return Arrival(called, "TREC run", files, ranks, top, [*notes, *_notes(run, ranks, top)]), known
 
 
 def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[str]:
@@ -171,78 +176,72 @@ def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[st
     return notes
 
 
-def _mapped(languages: Path, called: str | None, told: dict[str, Any]) -> Known:
+def _mapped(languages: Path, called: str | None, sidecar: Mapping[str, Any]) -> tuple[Known, Names]:
     names = read_map(languages)
     about = names.about(called or languages.absolute().parent.name)
-    of_export = told.get("collection", {})
+    of_export = sidecar.get("collection", {})
     if called is None and all(of_export.get(size) == about[size] for size in ("queries", "candidates", "languages")):
-        return Known(of_export, names, None, _openable(told))
-    return Known(about, names)
+        return Known(of_export, names, None, _openable(sidecar)), names
+    return Known(about, names), names
 
 
 def _ranks(file: Path, store: Store, collection: str | None, name: str | None) -> tuple[Arrival, Known]:
     ranks, top = tables.read_ranks(file)
-    told, notes = _sidecar(file), []
+    sidecar, notes = read_sidecar(file), []
     if collection is not None:
-        known = known_collection(collection, store)
-        _check_judged(ranks, known, file)
-    elif "collection" in told:
-        known = Known(told["collection"], None, None, _openable(told))
+        known, names = known_collection(collection, store)
+        _check_judged(ranks, known, names, file)
+    elif "collection" in sidecar:
+        known = Known(sidecar["collection"], None, None, _openable(sidecar))
     else:
         known = Known(_seen_in(ranks, top, file))
         notes.append("The collection is not known: its size was taken from the positions and ranks that occur.")
     candidates = known.about["candidates"]
-    if max(ranks["rank_in_pool"].max(), ranks["doc"].max() + 1) > candidates:
+    if _size_of_pool(ranks, top) > candidates:
         raise InputError(f"{file}: a rank or a position is above {candidates:,}, the candidates of the collection")
     if top.is_empty():
         notes.append("No frame `top` came with it: what else was retrieved is not known.")
-    called = name or told.get("encoder", {}).get("name") or file.stem
+    called = name or sidecar.get("encoder", {}).get("name") or file.stem
     files = (file,) if top.is_empty() else (file, tables.beside(file))
     return Arrival(called, "frame of ranks", files, ranks, top, notes), known
 
 
-def _check_judged(ranks: pl.DataFrame, known: Known, file: Path) -> None:
+def _check_judged(ranks: pl.DataFrame, known: Known, names: Names, file: Path) -> None:
     """Check that the rows are the collection's judgements."""
-    judged = known.qrels.join(known.names.queries, on="query_id").join(known.names.documents, on="doc_id")
-    for what, one, other in (("is missing", judged, ranks), ("is no judgement of it", ranks, judged)):
-        odd = one.join(other, on=_JUDGED, how="anti", maintain_order="left")
+    qrels = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String}) if known.qrels is None else known.qrels
+    judged = qrels.join(names.queries, on="query_id").join(names.documents, on="doc_id")
+    for what, rows, others in (("is missing", judged, ranks), ("is no judgement of it", ranks, judged)):
+        odd = rows.join(others, on=_JUDGED, how="anti", maintain_order="left")
         if not odd.is_empty():
             question, query_lang, doc_lang, doc = odd.select(_JUDGED).row(0)
             raise InputError(
                 f"{file}: {odd.height:,} rows do not fit {known.about['name']}: question {question!r} in {query_lang} "
-                f"with passage {doc} in {doc_lang} {what}; expected is a row for every judgement"
+                f"with passage {doc} in {doc_lang} {what}; expected a row for every judgement"
             )
 
 
+def _size_of_pool(ranks: pl.DataFrame, top: pl.DataFrame) -> int:
+    """The least size of a pool with these positions and ranks."""
+    sizes = [*(frame.select(pl.col("doc").max() + 1) for frame in (ranks, top)), ranks.select(pl.max("rank_in_pool"))]
+    return max(size.item() or 0 for size in sizes)
+
+
 def _seen_in(ranks: pl.DataFrame, top: pl.DataFrame, file: Path) -> dict[str, Any]:
-    """What a frame tells of its collection."""
-    places = [ranks["doc"].max() + 1, ranks["rank_in_pool"].max(), (top["doc"].max() or 0) + 1]
+    """What is known of a frame's collection from the frame alone."""
     rows = ranks.select(_JUDGED).sort(_JUDGED)
     return {
         "name": file.absolute().parent.name,
         "digest": digest("judged", 1, [column.to_list() for column in rows.iter_columns()]),
         "languages": sorted({*ranks["query_lang"], *ranks["doc_lang"]}),
         "queries": ranks.select("question", "query_lang").unique().height,
-        "candidates": int(max(places)),
+        "candidates": _size_of_pool(ranks, top),
         "skipped": {},
     }
 
 
-def _sidecar(file: Path) -> dict[str, Any]:
-    """What our export says beside a file; nothing where the file is from elsewhere."""
-    beside = file.with_name(SIDECAR)
-    told = read_json(beside) if beside.is_file() else {}
-    of = told.get("collection") if isinstance(told, dict) else None
-    return (
-        told
-        if isinstance(of, dict) and {"name", "digest", "languages", "queries", "candidates", "skipped"} <= {*of}
-        else {}
-    )
-
-
-def _openable(told: dict[str, Any]) -> dict[str, Any] | None:
+def _openable(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
     """How to open a collection again, if it can be here."""
-    opened = told.get("opened_as") or {}
+    opened = sidecar.get("opened_as") or {}
     name = opened.get("collection")
     here = isinstance(name, str) and (name in COLLECTIONS or name in SHIPPED or Path(name).is_dir())
     return {part: opened[part] for part in ("collection", "every", "skip_invalid")} if here else None

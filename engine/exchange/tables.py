@@ -1,8 +1,12 @@
-"""Our own frames in parquet and CSV: written from an evaluation, and ranks read back."""
+"""Our own frames in parquet and CSV: written from an evaluation, and ranks read back.
+
+A CSV cell of text that begins with =, +, -, @ or ' has a ' before it, so that no spreadsheet takes it for a formula;
+it is taken away when the file is read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -12,13 +16,14 @@ from engine.collections.languages import from_tag
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, summarise
 from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.storage.files import check_regular, check_unpacked, open_bytes
 
 Kind = Literal["parquet", "csv"]
 
-_READERS: dict[str, Callable[[Path], pl.DataFrame]] = {
-    ".parquet": pl.read_parquet,
-    ".csv": lambda file: pl.read_csv(file, infer_schema=False),
-}
+_QUERY = ["question", "query_lang"]
+_FORMULA = r"(['=+\-@\t\r])"
+_MAGIC = b"PAR1"
+_ROW_BYTES = 32  # of a row in memory, at least
 _WHOLE = ("doc", "rank", "rank_in_language", "rank_in_pool")
 
 
@@ -34,15 +39,17 @@ def write_tables(evaluation: Evaluation, folder: Path, kind: Kind) -> None:
     summary = summarise(evaluation, ranks=ranks)
     frames = {"ranks": ranks, "top": evaluation.top(), "pairs": summary.pairs, "settings": summary.settings}
     for name, frame in frames.items():
-        write = frame.write_parquet if kind == "parquet" else frame.write_csv
-        write(folder / f"{name}.{kind}")
+        if kind == "parquet":
+            frame.write_parquet(folder / f"{name}.parquet")
+        else:
+            guarded(frame).write_csv(folder / f"{name}.csv")
 
 
 def read_ranks(file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Read a frame of ranks, and the frame `top` that stands beside it, if one does.
 
     Args:
-        file: `.parquet` or `.csv` with the columns of `RANKS`; languages may be written as other data sets do.
+        file: Parquet or CSV with the columns of `RANKS`; languages may be written as other data sets do.
 
     Returns:
         A frame of schema `RANKS`, and one of `TOP`, empty where there is none.
@@ -62,13 +69,15 @@ def beside(file: Path) -> Path:
     return file.with_name(f"top{file.suffix}")
 
 
+def guarded(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with a ' before each text that a spreadsheet would take for a formula."""
+    return frame.with_columns(pl.col(pl.String).str.replace(f"^{_FORMULA}", "'${1}"))
+
+
 def _read(file: Path, schema: pl.Schema) -> pl.DataFrame:
-    try:
-        frame = _READERS[file.suffix](file)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{file}: cannot be read ({_first_line(error)}); expected is {file.suffix[1:]}") from error
+    frame = read_table(file)
     if frame.is_empty():
-        raise InputError(f"{file}: has no row; expected are the columns {', '.join(schema)}")
+        raise InputError(f"{file}: has no row; expected the columns {', '.join(schema)}")
     known = [name for name in schema if name in frame.columns]
     for name in known:
         frame = frame.with_columns(_cast(frame[name], schema[name], file))
@@ -76,8 +85,30 @@ def _read(file: Path, schema: pl.Schema) -> pl.DataFrame:
     return frame.with_columns(_codes(frame[name], file) for name in ("query_lang", "doc_lang"))
 
 
+def read_table(file: Path) -> pl.DataFrame:
+    """A file of parquet, or of CSV with every cell as text; its first bytes tell which.
+
+    Raises:
+        InputError: If it cannot be read, or is packed to far less than its content.
+    """
+    try:
+        with check_regular(file).open("rb") as opened:
+            kind = "parquet" if opened.read(len(_MAGIC)) == _MAGIC else "CSV"
+        if kind == "CSV":
+            plain = pl.col(pl.String).str.replace(f"^'{_FORMULA}", "${1}")
+            with open_bytes(file) as opened:
+                return pl.read_csv(opened.read(), infer_schema=False).with_columns(plain)
+        rows = pl.scan_parquet(file).select(pl.len()).collect().item()
+        check_unpacked(str(file), file.stat().st_size, rows * _ROW_BYTES)
+        return pl.read_parquet(file)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise InputError(f"{file}: cannot be read as parquet or CSV ({type(error).__name__})") from error
+
+
 def _cast(column: pl.Series, kind: pl.DataType, file: Path) -> pl.Series:
     """A column as the schema has it, if that changes no value."""
+    if column.dtype.is_nested():
+        raise InputError(f"{file}: column {column.name} must be {kind}, got {column.dtype}")
     place = column.cast(pl.Float64, strict=False) if column.name in _WHOLE else column
     cast = place.cast(kind, strict=False)
     wrong = cast.is_null() & column.is_not_null()
@@ -85,7 +116,7 @@ def _cast(column: pl.Series, kind: pl.DataType, file: Path) -> pl.Series:
         wrong |= (cast.cast(pl.Float64) != place).fill_null(value=False)
     if wrong.any():
         row = int(wrong.arg_true()[0])
-        raise InputError(f"{file}: row {row + 1}: {column.name} {column[row]!r} came; expected is {kind}")
+        raise InputError(f"{file}: row {row + 1}: {column.name} must be {kind}, got {column[row]!r}")
     return cast
 
 
@@ -101,35 +132,66 @@ def _codes(column: pl.Series, file: Path) -> pl.Series:
 
 
 def _check_top(top: pl.DataFrame, ranks: pl.DataFrame, file: Path) -> None:
-    query = ["question", "query_lang"]
-    if top.select(pl.struct(*query, "rank").is_duplicated().any() | (pl.col("rank") < 1).any()).item():
-        raise InputError(f"{file}: a rank occurs twice for a query, or is below 1; expected is one passage for each")
-    other = top.join(ranks, on=[*query, "doc_lang", "doc"]).filter(pl.col("rank") != pl.col("rank_in_pool"))
+    """Check the lists, and that they are of the evaluation that the ranks are of."""
+    _refuse(
+        top,
+        {
+            "ranks count from 1": pl.col("rank") < 1,
+            "a rank occurs once for a query": pl.struct(*_QUERY, "rank").is_duplicated(),
+            "a passage occurs once for a query": pl.struct(*_QUERY, "doc").is_duplicated(),
+            "positions count from 0": pl.col("doc") < 0,
+            "scores fall as ranks grow": _rises("rank"),
+        },
+        file,
+    )
+    other = top.join(ranks, on=[*_QUERY, "doc_lang", "doc"]).filter(pl.col("rank") != pl.col("rank_in_pool"))
     if not other.is_empty():
-        question, code, doc, rank, in_pool = other.select(*query, "doc", "rank", "rank_in_pool").row(0)
+        question, code, doc, rank, in_pool = other.select(*_QUERY, "doc", "rank", "rank_in_pool").row(0)
         raise InputError(
             f"{file}: question {question!r} in {code}: passage {doc} has rank {rank}, but {in_pool} in the ranks; "
-            "expected are frames of one evaluation"
+            "expected frames of one evaluation"
         )
+    _check_languages(pl.concat([ranks.select("doc", "doc_lang"), top.select("doc", "doc_lang")]), file)
 
 
 def _check_ranks(ranks: pl.DataFrame, file: Path) -> None:
-    query = ["question", "query_lang"]
-    faults = {
-        "ranks count from 1": pl.min_horizontal("rank_in_language", "rank_in_pool") < 1,
-        "no passage ranks lower in its language than in the pool": pl.col("rank_in_language") > pl.col("rank_in_pool"),
-        "a passage is judged once for a query": pl.struct(*query, "doc").is_duplicated(),
-        "two passages of a query have two ranks in the pool": pl.struct(*query, "rank_in_pool").is_duplicated(),
-        "two passages of a language have two ranks in it": pl.struct(
-            *query, "doc_lang", "rank_in_language"
-        ).is_duplicated(),
-        "positions count from 0": pl.col("doc") < 0,
-    }
+    in_language = [*_QUERY, "doc_lang", "rank_in_language"]
+    before = pl.col("rank_in_language").sort_by("rank_in_pool").diff() < 0
+    _refuse(
+        ranks,
+        {
+            "ranks count from 1": pl.min_horizontal("rank_in_language", "rank_in_pool") < 1,
+            "no passage ranks lower in its language than in the pool": pl.col("rank_in_language")
+            > pl.col("rank_in_pool"),
+            "a passage is judged once for a query": pl.struct(*_QUERY, "doc").is_duplicated(),
+            "two passages of a query have two ranks in the pool": pl.struct(*_QUERY, "rank_in_pool").is_duplicated(),
+            "two passages of a language have two ranks in it": pl.struct(*in_language).is_duplicated(),
+            "passages of a language rank in it as in the pool": before.any().over(*_QUERY, "doc_lang"),
+            "positions count from 0": pl.col("doc") < 0,
+            "scores fall as ranks grow": _rises("rank_in_pool"),
+        },
+        file,
+    )
+    _check_languages(ranks, file)
+
+
+def _rises(rank: str) -> pl.Expr:
+    """Whether a query has a score above that of a better rank; NaN is of what was not retrieved."""
+    scores = pl.col("score").fill_nan(None).sort_by(rank).drop_nulls()
+    return (scores.diff() > 0).any().over(_QUERY)
+
+
+def _check_languages(places: pl.DataFrame, file: Path) -> None:
+    """Check that a position of the pool has one language."""
+    two = places.group_by("doc").agg(pl.col("doc_lang").unique().sort()).filter(pl.col("doc_lang").list.len() > 1)
+    if not two.is_empty():
+        doc, languages = two.sort("doc").row(0)
+        raise InputError(f"{file}: passage {doc} is in {' and in '.join(languages)}; expected one language for each")
+
+
+def _refuse(frame: pl.DataFrame, faults: Mapping[str, pl.Expr], file: Path) -> None:
+    """Refuse a frame with a row in which an expression holds, by what is expected instead."""
     for expected, fault in faults.items():
-        rows = ranks.select(fault).to_series().arg_true()
+        rows = frame.select(fault.fill_null(value=False)).to_series().arg_true()
         if len(rows):
-            raise InputError(f"{file}: row {rows[0] + 1}: expected is that {expected}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            raise InputError(f"{file}: row {rows[0] + 1}: expected that {expected}")

@@ -6,6 +6,7 @@ in trec_eval; equal ones are ordered by the rank that the line gives.
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from engine.ranks.schema import RANKS, TOP, check_frame
 
 _RUN = {"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int64, "score": pl.Float64, "place": pl.String}
 _POOL = ["question", "query_lang"]  # what one ranking of the pool is of
+_SHOWN = 60  # characters of a line in an error
 _LANGUAGE = [*_POOL, "doc_lang"]
 
 
@@ -30,24 +32,23 @@ def read_run(file: Path) -> tuple[pl.DataFrame, str]:
     Raises:
         InputError: If a line is no line of a run, or a passage occurs twice for a query.
     """
-    rows, tag, seen = [], "", set()
+    rows: list[tuple[str, str, int, float, str]] = []
+    tag, seen = "", set()
     for place, line in numbered_lines(file):
         cells = line.split()
         try:
             query, _, document, rank, score, tag = cells
             row = (query, document, int(float(rank)), float(score), place)
         except (ValueError, OverflowError) as error:
-            raise InputError(
-                f"{place}: {line[:60]!r} came; expected is query, Q0, passage, rank, score, tag"
-            ) from error
+            raise InputError(f"{place}: expected query, Q0, passage, rank, score, tag{_got(line, rows)}") from error
         if not np.isfinite(row[3]):
-            raise InputError(f"{place}: score {score} came; a finite number is expected")
+            raise InputError(f"{place}: the score must be a finite number, got {score}")
         if (query, document) in seen:
-            raise InputError(f"{place}: passage {document!r} occurs twice for query {query!r}; expected is once")
+            raise InputError(f"{place}: passage {document!r} occurs twice for query {query!r}; expected once")
         seen.add((query, document))
         rows.append(row)
     if not rows:
-        raise InputError(f"{file}: is empty; expected are lines of query, Q0, passage, rank, score, tag")
+        raise InputError(f"{file}: is empty; expected lines of query, Q0, passage, rank, score, tag")
     return pl.DataFrame(rows, schema=_RUN, orient="row"), tag
 
 
@@ -69,13 +70,46 @@ def read_qrels(file: Path) -> pl.DataFrame:
             query, document, relevance = cells if len(cells) == 3 else (cells[0], cells[2], cells[3])
             relevant = float(relevance) > 0 and len(cells) <= 4
         except (ValueError, IndexError) as error:
-            raise InputError(f"{place}: {line[:60]!r} came; expected is query, 0, passage, relevance") from error
+            raise InputError(f"{place}: expected query, 0, passage, relevance{_got(line, rows)}") from error
         if relevant:
             rows.setdefault((query, document), (query, document, place))
     if not rows:
-        raise InputError(f"{file}: has no relevant passage; expected are lines of query, 0, passage, relevance")
+        raise InputError(f"{file}: has no relevant passage; expected lines of query, 0, passage, relevance")
     schema = {"query_id": pl.String, "doc_id": pl.String, "place": pl.String}
     return pl.DataFrame(list(rows.values()), schema=schema, orient="row")
+
+
+def _got(line: str, before: Sized) -> str:
+    """The beginning of a line for an error; nothing if no line before it was of the expected kind."""
+    return f"; got {line[:_SHOWN]!r}" if before else ""
+
+
+def without_unknown_passages(qrels: pl.DataFrame, names: Names, file: str) -> tuple[pl.DataFrame, list[str]]:
+    """Leave out judgements of passages that are not in the corpus: no language is known of them.
+
+    Args:
+        qrels: What `read_qrels` gave.
+        names: The ids.
+        file: What to call the judgements.
+
+    Returns:
+        The others, and a note that says how many were left out.
+
+    Raises:
+        InputError: If no judged passage is in the corpus.
+    """
+    known = qrels.join(names.documents, on="doc_id", how="semi", maintain_order="left")
+    unknown = qrels.join(names.documents, on="doc_id", how="anti", maintain_order="left")
+    if unknown.is_empty():
+        return qrels, []
+    first = f"{unknown['place'][0]}: passage {unknown['doc_id'][0]!r}"
+    if known.is_empty():
+        raise InputError(f"{first} and all other judged passages are not in the corpus; give judgements of its ids")
+    return known, [
+        f"{unknown.height:,} of {qrels.height:,} judgements in {file} name passages that are not in the corpus, such "
+        f"as {unknown['doc_id'][0]!r}. They were left out, because no language is known of them. trec_eval counts them "
+        "as not found, which makes its recall and mAP lower."
+    ]
 
 
 def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -100,7 +134,7 @@ def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.
     asked = run.join(qrels, on="query_id", how="semi", maintain_order="left")
     if asked.is_empty():
         first = f"{run['place'][0]}: query {run['query_id'][0]!r}"
-        raise InputError(f"{first} and all others of the run are without judgements; give those of the same queries")
+        raise InputError(f"{first} and all others of the run have no judgements; give those of the same queries")
     qrels, listed = _named(qrels, names), _listed(asked, names)
     sizes = names.documents.group_by("doc_lang").agg(pl.len().alias("size"))
     found = listed.select("query_id", "doc_id", "in_pool", "in_language", "score")
@@ -145,6 +179,6 @@ def _named(frame: pl.DataFrame, names: Names) -> pl.DataFrame:
         if not unknown.is_empty():
             raise InputError(
                 f"{unknown['place'][0]}: {kind} {unknown[column][0]!r} is unknown; "
-                "expected is an id of the collection or of the language map"
+                "expected an id of the collection or of the language map"
             )
     return frame.join(names.queries, on="query_id").join(names.documents, on="doc_id")

@@ -16,6 +16,8 @@ from engine.errors import InputError
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer
 
+_GZIP = b"\x1f\x8b"
+
 FREE_BYTES = 64 * 2**20
 """What every packed file may unpack to."""
 
@@ -58,14 +60,20 @@ def check_unpacked(what: str, packed: int, unpacked: int) -> None:
 
 
 def open_bytes(file: Path) -> IO[bytes]:
-    """Open a regular file for reading bytes; `.gz` is unpacked, and checked while it is read.
+    """Open a regular file for reading bytes; what gzip packed is unpacked, and checked while it is read.
 
     Raises:
         InputError: If it is no regular file; while it is read, if it unpacks to too much.
         OSError: If it cannot be opened.
     """
     size = check_regular(file).stat().st_size
-    return io.BufferedReader(_Unpacked(file, size)) if file.suffix == ".gz" else file.open("rb")
+    opened = file.open("rb")
+    packed = opened.read(len(_GZIP)) == _GZIP
+    opened.seek(0)
+    if not packed:
+        return opened
+    opened.close()
+    return io.BufferedReader(_Unpacked(file, size))
 
 
 class _Unpacked(io.RawIOBase):

@@ -13,10 +13,9 @@ st.title("Bring results in, take results out")
 st.subheader("1. Import")
 with st.container(border=True):
     st.markdown(
-        "A **TREC run** over all languages with its judgements (the same name, `.qrels`) and the language map "
-        "`languages.tsv`, or with the collection that it searched; a **frame of ranks** (`ranks.parquet` or `.csv`, "
-        "and `top` beside it); an **MTEB result** (`.json`, and `model_meta.json`). Choose files that belong together "
-        "in one go."
+        "A **TREC run** over all languages with its judgements, and with the language map or the collection that it "
+        "searched; a **frame of ranks**; **MTEB results**; or a zip archive of these. What a file is, is seen from its "
+        "content. Choose files that belong together in one go."
     )
     files = st.file_uploader("Files", accept_multiple_files=True, key="import-files")
     left, middle, right = st.columns(3, vertical_alignment="bottom")
@@ -26,21 +25,23 @@ with st.container(border=True):
         cached.fetched(),
         index=None,
         accept_new_options=True,
-        placeholder="what the files tell",
+        placeholder="what the files say",
         help="A fetched collection, or type the folder of your own. Its texts are then shown with the results.",
         key="import-collection",
     )
-    name = right.text_input("What to call it", key="import-name", placeholder="what the files tell")
+    name = right.text_input("What to call it", key="import-name", placeholder="what the files say")
     if st.button("Import", type="primary", key="import", disabled=not (files or path)):
-        contents = {file.name: file.getvalue() for file in files}
         given = (collection, name or None)
-        found, faults = exchange.bring(contents, *given) if files else exchange.bring_from(path, *given)
-        for one in found:
-            state = "Imported" if one.new else "Already there"
-            st.success("  \n".join([f"{state}: {one.title}", *one.notes]), icon=":material/check:")
-        for fault in faults:
+        contents = [(file.name, file.getvalue()) for file in files]
+        outcome = exchange.bring(contents, *given) if files else exchange.bring_from(path, *given)
+        for imported in outcome.imported:
+            state = "Imported" if imported.new else "Already there"
+            st.success("  \n".join([f"{state}: {imported.title}", *imported.notes]), icon=":material/check:")
+        for fault in outcome.faults:
             st.error(fault, icon=":material/error:")
-        if any(one.kind == "evaluation" for one in found):
+        for note in outcome.notes:
+            st.info(note, icon=":material/info:")
+        if any(imported.kind == "evaluation" for imported in outcome.imported):
             st.page_link("pages/pairs/pairs.py", label="Language pairs", icon=":material/grid_on:")
 
 results = exchange.imported()
