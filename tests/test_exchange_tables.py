@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -239,6 +240,19 @@ def test_columns_of_lists_and_packed_tables_without_end_are_refused(tmp_path, mo
     monkeypatch.setattr(pl, "read_parquet", lambda *_: pytest.fail("it was read"))
     with pytest.raises(InputError, match=r"bomb\.parquet: [\d,]+ bytes unpack to more than"):
         read_ranks(tmp_path / "bomb.parquet")
+
+
+@settings(deadline=None, max_examples=40)
+@given(data=st.data())
+def test_no_damaged_parquet_brings_down_the_reader(tmp_path_factory, data) -> None:
+    file = tmp_path_factory.getbasetemp() / "damaged.parquet"
+    pl.DataFrame(_SOUND, schema=RANKS, orient="row").write_parquet(file)
+    content = bytearray(file.read_bytes())
+    for place in data.draw(st.lists(st.integers(4, len(content) - 1), min_size=1, max_size=3)):
+        content[place] ^= data.draw(st.integers(1, 255))
+    file.write_bytes(content)
+    with contextlib.suppress(InputError):
+        read_ranks(file)
 
 
 def test_no_cell_of_a_written_csv_is_a_formula_and_all_come_back(store, tmp_path) -> None:

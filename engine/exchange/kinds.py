@@ -50,7 +50,7 @@ def kind_of(file: Path) -> Kind | None:
             return "zip"
         if start.startswith(b"PAR1"):
             return _of_columns(pl.read_parquet_schema(file))
-    except (OSError, EOFError, pl.exceptions.PolarsError) as error:
+    except (OSError, EOFError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError(f"{file}: cannot be read ({type(error).__name__}); give an existing, whole file") from error
     text = start.decode("utf-8-sig", "ignore")
     if b"\0" in start or not text.strip():

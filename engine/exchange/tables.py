@@ -101,7 +101,7 @@ def read_table(file: Path) -> pl.DataFrame:
         rows = pl.scan_parquet(file).select(pl.len()).collect().item()
         check_unpacked(str(file), file.stat().st_size, rows * _ROW_BYTES)
         return pl.read_parquet(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError(f"{file}: cannot be read as parquet or CSV ({type(error).__name__})") from error
 
 
