@@ -86,7 +86,7 @@ def test_force_never_replaces_what_is_no_report(run: Run, tmp_path: Path) -> Non
         (("--include", "all"), "part: 'all' is unknown; allowed are curves"),
         (("--width", "a4"), "width 'a4' is unknown; allowed are column, full"),
         (("--font", "mono"), "font 'mono' is unknown; allowed are serif, sans"),
-        (("--alphas", "0.3"), "alphas: 0.3 not trained in this sweep; trained are 0, 0.5, 1"),
+        (("--alphas", "0.3"), "alphas 0.3 are not trained in this sweep; trained are 0, 0.5, 1"),
         (("--alphas", "half"), "numbers by commas are expected"),
         (("--reference", "best"), "reference best: not trained in this sweep"),
     ],
