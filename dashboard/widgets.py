@@ -57,26 +57,26 @@ def no_evaluation() -> None:
 
 def provenance(one: cached.Listed) -> str:
     """What determined an evaluation's numbers, as a list in Markdown."""
-    collection, encoder = one.about["collection"], one.about["encoder"]
-    prompts = " / ".join(f"`{text}`" if text else "none" for text in encoder["prompts"].values())
-    length = f"{encoder['max_length']} tokens" if encoder["max_length"] else "the model’s limit"
-    measured = [f"prompts (query / document): {prompts}", f"text length: {length}, {encoder['dtype']}"]
+    collection, encoder = one.manifest.collection, one.manifest.encoder
+    prompts = " / ".join(f"`{text}`" if text else "none" for text in encoder.prompts.values())
+    length = f"{encoder.max_length} tokens" if encoder.max_length else "the model’s limit"
+    measured = [f"prompts (query / document): {prompts}", f"text length: {length}, {encoder.dtype}"]
     lines = [
-        f"**{collection['name']}**: {len(collection['languages'])} languages, {collection['queries']:,} queries, "
-        f"{collection['candidates']:,} candidates",
-        f"**{encoder['name']}**, fingerprint `{encoder['fingerprint'][:12]}`",
-        *(limits(one.about)[:1] or measured),
+        f"**{collection.name}**: {len(collection.languages)} languages, {collection.queries:,} queries, "
+        f"{collection.candidates:,} candidates",
+        f"**{encoder.name}**, fingerprint `{encoder.fingerprint[:12]}`",
+        *(limits(one.manifest)[:1] or measured),
         f"evaluation `{one.key[:12]}`",
     ]
-    left_out = [f"left out: {count} × {reason}" for reason, count in collection["skipped"].items()]
+    left_out = [f"left out: {count} × {reason}" for reason, count in collection.skipped.items()]
     return "\n".join(f"- {line}" for line in [*lines, *left_out])
 
 
 def tell_import(one: cached.Listed) -> None:
     """Say of an imported evaluation where it is from, and which of its numbers are bounds."""
-    told = limits(one.about)
+    told = limits(one.manifest)
     if told:
-        tell = st.warning if one.about["imported"]["missing"] else st.info
+        tell = st.warning if one.manifest.missing else st.info
         tell("  \n".join(told), icon=":material/swap_vert:")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 _PUBLIC = {
     "Collection": "collections.structures",
     "EngineError": "errors",
+    "EvaluationManifest": "evaluation.manifest",
+    "InputError": "errors",
     "Evaluation": "evaluation.evaluate",
     "Encoder": "encoders.encoder",
     "Store": "storage.store",
@@ -22,6 +24,7 @@ _PUBLIC = {
     "find_evaluation": "evaluation.evaluate",
     "Run": "storage.jobs",
     "open_collection": "encoders.resolve",
+    "open_evaluated": "evaluation.evaluate",
     "open_encoder": "encoders.resolve",
     "read_collection": "collections.reading",
     "read_training": "training.train",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
+from engine.evaluation.manifest import EvaluationManifest
 from engine.storage.store import MANIFEST, Store
 
 _SENTENCES = {
@@ -232,4 +233,24 @@ def python_with_store(store: Store, code: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+    )
+
+
+def manifest_of(
+    *, languages: tuple[str, ...] = ("de", "en"), seen_in_training: dict[str, int] | None = None, **parts: Any
+) -> EvaluationManifest:
+    """The manifest of an evaluation that was never made.
+
+    Args:
+        languages: Of its collection.
+        seen_in_training: What the checkpoint has seen.
+        **parts: Further fields.
+    """
+    return EvaluationManifest.model_validate(
+        {
+            "collection": {"name": "demo", "digest": "d", "languages": languages},
+            "encoder": {"name": "any", "fingerprint": "f", "prompts": {"query": "", "document": ""}},
+            "seen_in_training": seen_in_training,
+            **parts,
+        }
     )

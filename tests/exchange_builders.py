@@ -13,6 +13,7 @@ from ir_measures import AP, RR, R, Success, nDCG
 
 from engine.collections.structures import Collection
 from engine.evaluation.evaluate import Evaluation, collection_digest, find_evaluation, write_evaluation
+from engine.evaluation.manifest import EvaluationManifest
 from engine.ranks.ranking import rank_collection
 from engine.storage.store import Store, digest
 
@@ -83,7 +84,7 @@ def evaluated(
     }
     if opened_as:
         about["opened_as"] = {"collection": opened_as, "every": 1, "skip_invalid": False, "encoder": name}
-    write_evaluation(key, about, ranks, top, store)
+    write_evaluation(key, EvaluationManifest.model_validate(about), ranks, top, store)
     return find_evaluation(store, key)
 
 

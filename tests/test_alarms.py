@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from engine.collections.structures import Collection, Corpus, Qrels
 from engine.errors import InputError
 from engine.evaluation import checks
-from tests.builders import parallel_collection
+from tests.builders import manifest_of, parallel_collection
 
 MLQA = ("ar", "de", "en", "hi", "es", "vi", "zh")
 MTEB_2 = np.array(
@@ -221,21 +221,21 @@ def test_only_five_missing_pairs_are_named():
     ],
 )
 def test_texts_seen_in_training_are_told(seen, told):
-    found = checks.training_alarms({"seen_in_training": seen, "collection": {"name": "demo"}})
+    found = checks.training_alarms(manifest_of(seen_in_training=seen))
     assert found["severity"].to_list() == ["severe"]
     assert told in found["message"][0]
 
 
-@pytest.mark.parametrize("about", [{}, {"seen_in_training": None}, {"seen_in_training": {"queries": 0, "passages": 0}}])
-def test_nothing_seen_in_training_is_silent(about):
-    assert checks.training_alarms(about).is_empty()
+@pytest.mark.parametrize("seen", [None, {"queries": 0, "passages": 0}])
+def test_nothing_seen_in_training_is_silent(seen):
+    assert checks.training_alarms(manifest_of(seen_in_training=seen)).is_empty()
 
 
 def test_all_alarms_of_an_evaluation_stand_together_the_severe_ones_first(tiny_collection):
     texts = tiny_collection.corpus.texts
     table = cells(MTEB_2, MLQA).rename({"score": "map"}).with_columns(queries=pl.Series([100] * 48 + [500]))
-    about = {"collection": {"name": "x", "languages": list(MLQA)}, "seen_in_training": {"queries": 2, "passages": 0}}
-    found = checks.find(about, table, with_texts(tiny_collection, {3: texts[4]}))
+    manifest = manifest_of(languages=tuple(MLQA), seen_in_training={"queries": 2, "passages": 0})
+    found = checks.find(manifest, table, with_texts(tiny_collection, {3: texts[4]}))
     assert found["kind"].to_list() == ["seen in training", "low cell", "unequal pairs", "duplicate candidates"]
     assert found["severity"].to_list() == ["severe", "severe", "note", "note"]
-    assert checks.find(about, table)["kind"].to_list()[-1] == "unequal pairs"
+    assert checks.find(manifest, table)["kind"].to_list()[-1] == "unequal pairs"

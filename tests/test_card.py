@@ -213,9 +213,7 @@ def test_the_card_of_an_export_tells_what_was_measured(trained, exported, store)
     text = (exported / CARD).read_text(encoding="utf-8")
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| tiny |")]
     as_trained = {
-        e.about["encoder"]["fingerprint"]: e
-        for e in evaluations(store)
-        if "x " not in e.about["encoder"]["prompts"].values()
+        e.manifest.encoder.fingerprint: e for e in evaluations(store) if "x " not in e.manifest.encoder.prompts.values()
     }
     own = as_trained[SentenceEncoder(exported, "x").fingerprint]
     assert [row[1] for row in rows] == ["base encoder", "this checkpoint"]

@@ -74,10 +74,10 @@ def test_the_options_of_an_evaluation_reach_it(ready: Run, store: Store) -> None
     options = ["--top-k", "5", "--every", "2", "--max-length", "9", "--query-prompt", "q ", "--document-prompt", "d "]
     assert ready(*options)[0] == 0
     [found] = evaluations(store)
-    encoder, collection = found.about["encoder"], found.about["collection"]
-    assert found.about["top_k"] == found.top()["rank"].max() == 5
-    assert (encoder["max_length"], encoder["prompts"]) == (9, {"query": "q ", "document": "d "})
-    assert (collection["name"], collection["queries"]) == ("tiny/2", 6)
+    encoder, collection = found.manifest.encoder, found.manifest.collection
+    assert found.manifest.top_k == found.top()["rank"].max() == 5
+    assert (encoder.max_length, encoder.prompts) == (9, {"query": "q ", "document": "d "})
+    assert (collection.name, collection.queries) == ("tiny/2", 6)
 
 
 def test_the_same_name_with_other_weights_is_evaluated_anew(ready: Run, tmp_path: Path, store: Store) -> None:
@@ -88,7 +88,7 @@ def test_the_same_name_with_other_weights_is_evaluated_anew(ready: Run, tmp_path
     tiny_xlm_roberta(tmp_path / "model", as_sentence_transformer=True)
     ready()
     first, second = evaluations(store)
-    assert first.about["encoder"]["name"] == second.about["encoder"]["name"]
+    assert first.manifest.encoder.name == second.manifest.encoder.name
     assert not first.ranks()["score"].equals(second.ranks()["score"])
 
 
@@ -111,7 +111,7 @@ def test_rows_that_are_left_out_are_counted_on_standard_error(ready: Run, tmp_pa
         (["--encoder", "nothing"], ["'nothing'", "neither a folder", "multilingual-e5-small"]),
         (["--encoder", "empty"], ["empty", "no model is there", "give a model's folder"]),
         (["--encoder", "tiny/en.json"], ["tiny/en.json"]),
-        (["--top-k", "0"], ["top k", "0", "from 1"]),
+        (["--top-k", "0"], ["top k", "0", ">= 1"]),
         (["--top-k", "many"], ["--top-k", "'many'"]),
         (["--every", "0"], ["every", "0", "from 1"]),
         (["--max-length", "2"], ["max length 2", "at least 4"]),

@@ -86,10 +86,10 @@ def test_options_of_an_import_reach_it(run, exported, tiny_folder, store) -> Non
     judged, named = ("--qrels", "out/trec/multi.qrels"), ("--languages", "out/trec/languages.tsv")
     assert run("import", "bare/x.txt", *judged, *named, "--collection", "label", "--name", "theirs")[0] == 0
     assert run("import", "bare/x.txt", "--collection", str(tiny_folder), "--name", "texts")[0] == 0
-    found = {e.about["encoder"]["name"]: e for e in evaluations(store)}
-    assert found["theirs"].about["collection"]["name"] == "label"
-    assert "opened_as" not in found["theirs"].about
-    assert found["texts"].about["opened_as"]["collection"] == str(tiny_folder)
+    found = {e.manifest.encoder.name: e for e in evaluations(store)}
+    assert found["theirs"].manifest.collection.name == "label"
+    assert found["theirs"].manifest.opened_as is None
+    assert found["texts"].manifest.opened_as.collection == str(tiny_folder)
 
 
 def test_notes_go_to_standard_error(run, exported) -> None:

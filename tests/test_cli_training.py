@@ -170,7 +170,7 @@ def test_sweep_prints_every_checkpoint_with_its_scores(sweep: Run, root: Path, s
     assert "sweep" in err
     status, again, _ = sweep(*more)
     assert (status, again) == (0, out)
-    assert {one.about["opened_as"]["collection"] for one in evaluations(store)} == {str(root / "held")}
+    assert {one.manifest.opened_as.collection for one in evaluations(store)} == {str(root / "held")}
 
 
 def test_sweep_trains_five_ratios_unless_told_otherwise(sweep: Run, root: Path, store: Store) -> None:
@@ -291,7 +291,7 @@ def test_a_sweep_in_the_background_is_killed_and_started_again_and_finishes(root
 
 
 def recipe_of(evaluation: object) -> object:
-    return evaluation.about["recipe"]
+    return evaluation.manifest.recipe
 
 
 def wait(true: Callable[[], bool]) -> None:

@@ -13,13 +13,24 @@ import pytest
 import engine
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_collection
 from engine.errors import InputError
 from engine.evaluation import evaluate as module
-from engine.evaluation.evaluate import as_json, evaluate, evaluation_key, evaluations, find_evaluation, summarise
+from engine.evaluation.evaluate import (
+    as_json,
+    evaluate,
+    evaluation_key,
+    evaluations,
+    find_evaluation,
+    open_evaluated,
+    summarise,
+)
+from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks.metrics import METRICS
 from engine.ranks.schema import RANKS, TOP
 from engine.storage.store import Store
 from tests import oracle
+from tests.builders import manifest_of
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
 
 
@@ -62,17 +73,17 @@ def test_ranks_and_top_are_those_of_a_slow_search(encoder, tiny_collection: Coll
 def test_the_manifest_tells_what_was_evaluated(
     encoder, folder: Path, tiny_collection: Collection, store: Store
 ) -> None:
-    found = evaluate(encoder, tiny_collection, store, about={"opened_as": {"encoder": "x"}})
+    found = evaluate(encoder, tiny_collection, store, opened_as=OpenedAs(collection="tiny", encoder="x"))
     assert found.languages == list(tiny_collection.languages)
     assert found.pool == len(tiny_collection.corpus)
-    assert found.about["collection"]["name"] == "tiny"
-    assert found.about["collection"]["queries"] == len(tiny_collection.queries)
-    told = found.about["encoder"]
-    assert (told["name"], told["fingerprint"]) == ("tiny-bert", encoder.fingerprint)
-    assert (told["prompts"], told["folder"]) == ({"query": "Where ", "document": "The "}, str(folder))
-    assert found.about["opened_as"] == {"encoder": "x"}
-    assert found.about["top_k"] == 100
-    assert found.about["seconds"] > 0
+    assert found.manifest.collection.name == "tiny"
+    assert found.manifest.collection.queries == len(tiny_collection.queries)
+    told = found.manifest.encoder
+    assert (told.name, told.fingerprint) == ("tiny-bert", encoder.fingerprint)
+    assert (told.prompts, told.folder) == ({"query": "Where ", "document": "The "}, str(folder))
+    assert found.manifest.opened_as == OpenedAs(collection="tiny", encoder="x")
+    assert found.manifest.top_k == 100
+    assert found.manifest.seconds > 0
 
 
 def test_it_is_found_again_without_encoding(encoder, folder: Path, tiny_collection, store, no_encoding: None) -> None:
@@ -82,7 +93,7 @@ def test_it_is_found_again_without_encoding(encoder, folder: Path, tiny_collecti
     again = evaluate(SentenceEncoder(folder, "tiny-bert"), tiny_collection, Store(store.root))
     assert again.key == first.key
     assert again.ranks().equals(first.ranks())
-    assert again.about == first.about
+    assert again.manifest == first.manifest
 
 
 _ENCODE = SentenceEncoder.encode
@@ -169,11 +180,11 @@ def test_a_parquet_that_is_broken_is_set_aside_and_made_again(
 
 def test_a_broken_evaluation_is_not_found(encoder, tiny_collection: Collection, store: Store) -> None:
     found = evaluate(encoder, tiny_collection, store)
-    assert find_evaluation(store, found.key).about == found.about
+    assert find_evaluation(store, found.key).manifest == found.manifest
     (store.path("ranks", found.key) / "top.parquet").unlink()
-    with pytest.raises(InputError, match=f"evaluation {found.key}: not in the store"):
+    with pytest.raises(InputError, match=f"evaluation {found.key} is not in the store"):
         find_evaluation(store, found.key)
-    with pytest.raises(InputError, match="evaluation nothing: not in the store"):
+    with pytest.raises(InputError, match="evaluation nothing is not in the store"):
         find_evaluation(store, "nothing")
 
 
@@ -205,7 +216,7 @@ def test_the_json_has_the_documented_shape(evaluated: module.Evaluation) -> None
     result = json.loads(json.dumps(as_json(evaluated, summarise(evaluated)), allow_nan=False))
     assert list(result) == ["collection", "encoder", "fingerprint", "languages", "settings", "pairs", "query_langs"]
     assert (result["collection"], result["encoder"]) == ("tiny", "tiny-bert")
-    assert result["fingerprint"] == evaluated.about["encoder"]["fingerprint"]
+    assert result["fingerprint"] == evaluated.manifest.encoder.fingerprint
     languages = result["languages"]
     assert languages == evaluated.languages
     assert {name: set(scores) for name, scores in result["settings"].items()} == {
@@ -268,7 +279,7 @@ def test_with_one_language_there_is_no_cross_and_no_rank_distance(encoder, store
 def test_a_top_k_below_one_is_refused_before_anything_is_encoded(
     encoder, tiny_collection: Collection, store: Store, no_encoding: None
 ) -> None:
-    with pytest.raises(InputError, match="top k: 0 came"):
+    with pytest.raises(InputError, match="top k must be an integer >= 1, got 0"):
         evaluate(encoder, tiny_collection, store, top_k=0)
 
 
@@ -278,3 +289,49 @@ def test_the_public_names_are_the_modules_own() -> None:
     assert {"evaluate", "open_encoder", "open_collection", "summarise"} <= set(dir(engine))
     with pytest.raises(AttributeError, match=r"no attribute 'nonsense'; public are .*evaluate"):
         _ = engine.nonsense
+
+
+def test_an_old_manifest_without_later_fields_is_read(encoder, tiny_collection: Collection, store: Store) -> None:
+    evaluation = evaluate(encoder, tiny_collection, store)
+    old = {name: value for name, value in evaluation.manifest.values().items() if name not in ("version", "imported")}
+    assert EvaluationManifest.read(old | {"schema": 3, "files": {}}, "it") == evaluation.manifest
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "it: its manifest has version 2, this program reads 1"),
+        ({"top_k": "many"}, "it: field top_k of its manifest is wrong"),
+        ({"collection": {"name": "x"}}, "it: field collection.digest of its manifest is wrong"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_one_line(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        EvaluationManifest.read(manifest_of().values() | change, "it")
+
+
+def test_an_evaluation_of_a_later_version_is_passed_over(
+    encoder, tiny_collection: Collection, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = evaluate(encoder, tiny_collection, store)
+    with store.writing("ranks", "later", kept.manifest.values() | {"version": 2}):
+        pass
+    assert [evaluation.key for evaluation in evaluations(store)] == [kept.key]
+    assert "version 2" in caplog.text
+
+
+@pytest.mark.parametrize("reorder", [True, False])
+def test_texts_that_changed_since_the_evaluation_are_refused(
+    encoder, tiny_folder: Path, store: Store, *, reorder: bool
+) -> None:
+    collection = open_collection(str(tiny_folder), store)
+    evaluation = evaluate(encoder, collection, store, opened_as=OpenedAs(collection=str(tiny_folder)))
+    assert open_evaluated(evaluation, store).corpus == collection.corpus
+    for file in tiny_folder.glob("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        paragraphs = content["data"][0]["paragraphs"]
+        content["data"][0]["paragraphs"] = paragraphs[::-1] if reorder else paragraphs[:1]
+        content["data"] = content["data"][::-1] if reorder else content["data"][:1]
+        file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(InputError, match="has changed since it was evaluated"):
+        open_evaluated(evaluation, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, evaluate, find_evaluation
+from engine.evaluation.manifest import OpenedAs
 from engine.ranks.metrics import per_query
 from engine.storage.store import Store
 from tests.checkpoints import tiny_bert
@@ -32,7 +34,7 @@ def evaluation(tiny_collection, tiny_folder: Path, store: Store, tmp_path: Path)
     """A tiny checkpoint on the tiny collection, with 2 of the pool kept for each query."""
     encoder = tiny_bert(tmp_path / "bert", as_sentence_transformer=True)
     opened = {"collection": str(tiny_folder), "every": 1, "skip_invalid": False, "encoder": str(encoder)}
-    return evaluate(open_encoder(str(encoder), store), tiny_collection, store, top_k=2, about={"opened_as": opened})
+    return evaluate(open_encoder(str(encoder), store), tiny_collection, store, top_k=2, opened_as=OpenedAs(**opened))
 
 
 def trec_eval(folder: Path, setting: Setting, depth: int) -> dict[str, dict[str, float]]:
@@ -117,8 +119,8 @@ def test_where_vectors_are_missing_short_lists_by_language_are_left_out_and_this
 
 def test_an_encoder_that_has_changed_gives_no_lists_by_language(evaluation, store, tmp_path) -> None:
     other = tiny_bert(tmp_path / "other", as_sentence_transformer=True, seed=1)
-    opened = evaluation.about["opened_as"] | {"encoder": str(other)}
-    changed = Evaluation(evaluation.key, evaluation.about | {"opened_as": opened}, store)
+    opened = evaluation.manifest.opened_as.model_copy(update={"encoder": str(other)})
+    changed = replace(evaluation, manifest=evaluation.manifest.model_copy(update={"opened_as": opened}))
     exchange.export_evaluation(changed, store, tmp_path / "out", ["trec"])
     told = json.loads((tmp_path / "out" / "evaluation.json").read_text())["runs"]["left_out"]
     assert "it has changed since the evaluation" in told

@@ -24,6 +24,7 @@ from engine.ranks.schema import RANKS, TOP
 from engine.storage.store import Store
 from engine.sweeps.results import families
 from tests import builders, oracle
+from tests.builders import manifest_of
 from tests.exchange_builders import evaluated, figures_agree, same_ranks
 
 KINDS = ("parquet", "csv")
@@ -56,8 +57,8 @@ def test_an_evaluation_comes_back_whole(collection, store, written, kind) -> Non
     assert back.ranks().equals(origin.ranks())
     assert back.top().equals(origin.top().sort("query_lang", "question", "rank"))
     assert figures_agree(origin, back)
-    assert back.about["collection"] == origin.about["collection"]
-    assert back.about["imported"]["missing"] == 0
+    assert back.manifest.collection == origin.manifest.collection
+    assert back.manifest.imported.missing == 0
     assert back.key != origin.key
 
 
@@ -73,7 +74,7 @@ def test_the_written_scores_are_ours(collection, store, written) -> None:
 def test_an_imported_sweep_does_not_join_one_of_ours(store, written) -> None:
     recipe = {"encoder": "e" * 32, "prompts": {}, "collection": "c", "method": "head", "alpha": 0.5, "settings": {}}
     exchange.import_file(written(recipe=recipe), store)
-    found = [e for e in (find_evaluation(store, key) for key, _ in store.entries("ranks")) if "imported" in e.about]
+    found = [e for e in (find_evaluation(store, key) for key, _ in store.entries("ranks")) if e.manifest.imported]
     assert families(found) == []
 
 
@@ -101,19 +102,19 @@ def test_without_anything_beside_it_the_collection_is_guessed_and_it_is_told(
     file.write_bytes(written("csv", seed=3).read_bytes())
     found = exchange.import_file(file, store)
     back = find_evaluation(store, found.key)
-    about = back.about["collection"]
-    assert about["name"] == "given"
-    assert about["languages"] == ["de", "en", "zh"]
-    assert about["queries"] == len(collection.queries)
-    assert about["candidates"] <= len(collection.corpus)
-    assert back.about["encoder"]["name"] == "mine"
+    about = back.manifest.collection
+    assert about.name == "given"
+    assert about.languages == ("de", "en", "zh")
+    assert about.queries == len(collection.queries)
+    assert about.candidates <= len(collection.corpus)
+    assert back.manifest.encoder.name == "mine"
     assert back.top().is_empty()
-    assert "opened_as" not in back.about
+    assert back.manifest.opened_as is None
     assert [note.split(":")[0] for note in found.notes] == [
         "The collection is not known",
         "No frame `top` came with it",
     ]
-    told = exchange.limits(back.about)
+    told = exchange.limits(back.manifest)
     assert told[-2:] == list(found.notes)
 
 
@@ -121,8 +122,8 @@ def test_with_a_collection_every_judgement_must_have_its_row(collection, store, 
     folder = builders.write_beir(tmp_path / "beir", *builders.beir_rows(collection))
     file = written(seed=4)
     back = find_evaluation(store, exchange.import_file(file, store, collection=str(folder), name="x").key)
-    assert back.about["opened_as"]["collection"] == str(folder)
-    assert back.about["collection"]["name"] == "beir"
+    assert back.manifest.opened_as.collection == str(folder)
+    assert back.manifest.collection.name == "beir"
     whole = pl.read_parquet(file)
     row = whole.row(3, named=True)
     whole.filter(pl.int_range(pl.len()) != 3).write_parquet(file)
@@ -327,8 +328,8 @@ def test_what_was_not_retrieved_stays_so_when_it_goes_through_a_table(collection
     for kind in KINDS:
         exchange.export_evaluation(run, store, tmp_path / kind, [kind])
         back = find_evaluation(store, exchange.import_file(tmp_path / kind / f"ranks.{kind}", store).key)
-        assert back.about["imported"]["missing"] == run.about["imported"]["missing"] > 0
-        assert back.about["imported"]["exact"] == run.about["imported"]["exact"]
+        assert back.manifest.imported.missing == run.manifest.imported.missing > 0
+        assert back.manifest.imported.exact == run.manifest.imported.exact
         assert same_ranks(run, back)
 
 
@@ -361,8 +362,8 @@ def test_any_ranks_come_back_from_either_kind_of_file(tmp_path_factory, question
 
 
 def test_metrics_are_all_exact_for_a_whole_frame(store, written) -> None:
-    told = json.loads(json.dumps(find_evaluation(store, exchange.import_file(written(), store).key).about["imported"]))
-    assert told["exact"] == {setting: list(METRICS) for setting in ("mono", "cross", "multi")}
-    assert exchange.limits({"imported": told, "top_k": 3}) == [
+    told = find_evaluation(store, exchange.import_file(written(), store).key).manifest.imported
+    assert told.exact == {setting: tuple(METRICS) for setting in ("mono", "cross", "multi")}
+    assert exchange.limits(manifest_of(imported=told, top_k=3)) == [
         "Imported from ranks.parquet (frame of ranks); nothing of it was measured here."
     ]

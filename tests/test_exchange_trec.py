@@ -22,6 +22,7 @@ from engine.exchange.trec import place_run, read_qrels, read_run
 from engine.ranks.metrics import METRICS, per_query
 from engine.storage.store import Store
 from tests import builders, oracle
+from tests.builders import manifest_of
 from tests.exchange_builders import evaluated, figures_agree, judged_by_ir_measures, per_topic, same_ranks
 
 LANGUAGES = ("de", "en", "zh-Hant")
@@ -105,9 +106,9 @@ def test_a_full_run_comes_back_as_the_same_evaluation(collection, store, written
     assert (found.kind, found.new, found.notes) == ("evaluation", True, ())
     assert same_ranks(origin, back)
     assert figures_agree(origin, back)
-    assert back.about["collection"] == origin.about["collection"]
-    assert back.about["imported"]["missing"] == 0
-    assert all(set(exact) == set(METRICS) for exact in back.about["imported"]["exact"].values())
+    assert back.manifest.collection == origin.manifest.collection
+    assert back.manifest.imported.missing == 0
+    assert all(set(exact) == set(METRICS) for exact in back.manifest.imported.exact.values())
     assert not exchange.import_file(out / "multi.run", store).new
 
 
@@ -118,8 +119,8 @@ def test_a_run_is_read_with_a_collection_in_place_of_a_map(collection, folder, s
     found = exchange.import_file(out / "multi.run", store, collection=str(folder), name="theirs")
     back = find_evaluation(store, found.key)
     assert same_ranks(evaluated(collection, store, seed=5), back)
-    assert back.about["encoder"]["name"] == "theirs"
-    assert back.about["opened_as"]["collection"] == str(folder.resolve())
+    assert back.manifest.encoder.name == "theirs"
+    assert back.manifest.opened_as.collection == str(folder.resolve())
 
 
 def test_ids_of_a_collection_without_any_are_made_and_read_back(tiny_collection, tiny_folder, store, tmp_path) -> None:
@@ -147,15 +148,15 @@ def test_of_a_short_run_the_metrics_said_to_be_exact_are_and_the_others_are_lowe
 ) -> None:
     out = written(seed=7, top_k=depth)
     back = find_evaluation(store, exchange.import_file(out / "multi.run", store).key)
-    told, whole = back.about["imported"], evaluated(collection, store, seed=7)
+    told, whole = back.manifest.imported, evaluated(collection, store, seed=7)
     for setting in SETTINGS:
         ours, theirs = (per_query(e.ranks(), setting) for e in (whole, back))
         for metric in METRICS:
             difference = ours[metric] - theirs[metric]
             assert difference.min() >= -1e-12, (setting, metric)
-            assert metric not in told["exact"][setting] or difference.abs().max() < 1e-12, (setting, metric)
-    assert told["relevant"] == len(collection.qrels)
-    assert told["missing"] == back.ranks()["score"].is_nan().sum() > 0
+            assert metric not in told.exact[setting] or difference.abs().max() < 1e-12, (setting, metric)
+    assert told.relevant == len(collection.qrels)
+    assert told.missing == back.ranks()["score"].is_nan().sum() > 0
     assert summarise(back).mean_rank_distance() is None
     assert back.figures()["settings"]["multi"]["rank_distance"] is None
     listed = back.ranks().filter(pl.col("score").is_not_nan()).drop("score")
@@ -166,13 +167,11 @@ def test_what_is_exact_follows_from_the_depth(store, written) -> None:
     told = {}
     for depth in (1, 10):
         out = written(seed=8, top_k=depth)
-        told[depth] = find_evaluation(store, exchange.import_file(out / "multi.run", store).key).about["imported"][
-            "exact"
-        ]
-    assert told[1]["multi"] == ["hit@1", "recall@1"]
+        told[depth] = find_evaluation(store, exchange.import_file(out / "multi.run", store).key).manifest.imported.exact
+    assert told[1]["multi"] == ("hit@1", "recall@1")
     assert {"hit@1", "hit@5", "hit@10", "ndcg@10", "recall@1", "recall@10"} <= set(told[10]["multi"])
     assert not {"map", "recall@100"} & set(told[10]["multi"])
-    assert told[1]["cross"] == []
+    assert told[1]["cross"] == ()
 
 
 def test_ir_measures_agrees_with_the_imported_figures_of_a_short_run(store, written) -> None:
@@ -190,18 +189,18 @@ def test_ir_measures_agrees_with_the_imported_figures_of_a_short_run(store, writ
 
 def test_a_limit_is_told_in_words(store, written) -> None:
     out = written(seed=1, top_k=5)
-    about = find_evaluation(store, exchange.import_file(out / "multi.run", store).key).about
+    about = find_evaluation(store, exchange.import_file(out / "multi.run", store).key).manifest
     told = " ".join(exchange.limits(about))
     for part in (
         "multi.run",
         "TREC run",
-        "5 long at most",
-        f"{about['imported']['missing']:,} of",
+        "at most 5 passages",
+        f"{about.imported.missing:,} of",
         "lower bounds",
         "multi: R@1",
     ):
         assert part in told
-    assert exchange.limits({"collection": {}}) == []
+    assert exchange.limits(manifest_of()) == []
 
 
 def test_scores_count_and_equal_ones_are_ordered_by_rank(collection, store, written) -> None:
@@ -353,7 +352,7 @@ def test_a_collection_that_has_changed_is_not_named(collection, folder, store, t
         tmp_path / "changed", [{**row, "text": row["text"] + "!"} for row in texts], queries, qrels
     )
     evaluation = evaluated(collection, store, opened_as=str(other))
-    with pytest.raises(InputError, match="it has changed since the evaluation"):
+    with pytest.raises(InputError, match="has changed since it was evaluated"):
         exchange.export_evaluation(evaluation, store, tmp_path / "out", ["trec"])
     assert not (tmp_path / "out").exists()
 

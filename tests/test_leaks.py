@@ -18,6 +18,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
 from engine.errors import TrainingError
 from engine.evaluation.evaluate import evaluate
+from engine.evaluation.manifest import SeenInTraining
 from engine.storage.store import Store
 from engine.training.recipe import Settings
 from engine.training.train import TrainingSet, checkpoint_key, make_recipe, read_training, train
@@ -175,10 +176,10 @@ def test_a_checkpoint_tells_what_was_removed_and_what_it_has_seen(encoder, train
         {"collection": "other", "questions_removed": 0, "query_texts": 0, "passage_texts": 0},
     ]
     checkpoint = open_encoder(key, store)
-    assert evaluate(checkpoint, leaking, store).about["seen_in_training"] == {"queries": 0, "passages": 0}
-    assert evaluate(encoder, leaking, store).about["seen_in_training"] is None
-    seen = evaluate(checkpoint, training, store).about["seen_in_training"]
-    assert seen == {"queries": len(training.queries) - 3, "passages": 3 * 15}
+    assert evaluate(checkpoint, leaking, store).manifest.seen_in_training == SeenInTraining(queries=0, passages=0)
+    assert evaluate(encoder, leaking, store).manifest.seen_in_training is None
+    seen = evaluate(checkpoint, training, store).manifest.seen_in_training
+    assert seen == SeenInTraining(queries=len(training.queries) - 3, passages=3 * 15)
 
 
 def test_what_the_base_was_trained_on_stays_seen(encoder, training, evaluation, store: Store) -> None:

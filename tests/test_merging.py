@@ -95,8 +95,8 @@ def test_a_merge_is_a_checkpoint_like_others(trained, collection: Collection) ->
     for folder in (first, second):
         assert (folder / MARKS).read_bytes() == (store.path("checkpoints", key) / MARKS).read_bytes()
     found = evaluate(merged, collection, store)
-    assert found.about["recipe"]["strategy"] == "merge"
-    assert found.about["seen_in_training"]["queries"] == len(collection.queries)
+    assert found.manifest.recipe["strategy"] == "merge"
+    assert found.manifest.seen_in_training.queries == len(collection.queries)
     maps = [evaluate(open_encoder(f.name, store), collection, store).key for f in (first, second)]
     assert len({found.key, *maps}) == 3
     alone = SentenceTransformer(str(merged.folder), device="cpu")

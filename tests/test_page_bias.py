@@ -19,7 +19,7 @@ UNTRAINED = {"checkpoint": "multilingual-e5-small"}
 
 
 def _untrained(store: Store) -> Evaluation:
-    [found] = [one for one in evaluations(store) if one.about["recipe"] is None]
+    [found] = [one for one in evaluations(store) if one.manifest.recipe is None]
     return found
 
 

@@ -23,7 +23,7 @@ MERCURY = "planets-mercury-1"
 
 @pytest.fixture
 def untrained(demo_cache: Store) -> Evaluation:
-    [found] = [one for one in evaluations(demo_cache) if one.about["recipe"] is None]
+    [found] = [one for one in evaluations(demo_cache) if one.manifest.recipe is None]
     return found
 
 
@@ -191,7 +191,7 @@ def test_an_evaluation_without_texts_or_encoder_here_says_so(
 ) -> None:
     store = copy_of(demo_store, tmp_path / "cache")
     monkeypatch.setenv("HYBRID_BATCH_CACHE", str(store.root))
-    [untrained] = [one for one in evaluations(store) if one.about["recipe"] is None]
+    [untrained] = [one for one in evaluations(store) if one.manifest.recipe is None]
     manifest = store.path("ranks", untrained.key) / MANIFEST
     about = json.loads(manifest.read_text(encoding="utf-8"))
     del about["opened_as"]["encoder"]

@@ -54,11 +54,11 @@ def test_a_run_on_this_machine_is_imported_and_shown_with_its_limits(run, store)
     page.run().button(key="import").click().run()
     assert "Imported: their model on tiny, 36 relevant passages" in text_of(page)
     [found] = evaluations(store)
-    assert found.about["imported"]["missing"] > 0
+    assert found.manifest.imported.missing > 0
     for name in ("pairs", "bias", "examples"):
         shown = text_of(open_page(name))
         assert "Imported from multi.run (TREC run)" in shown
-        assert "5 long at most" in shown
+        assert "at most 5 passages" in shown
         assert "lower bounds" in shown
 
 

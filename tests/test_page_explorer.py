@@ -13,6 +13,7 @@ import pytest
 from engine import evaluations
 from engine.encoders.resolve import open_collection, open_encoder
 from engine.evaluation.evaluate import evaluate
+from engine.evaluation.manifest import OpenedAs
 from engine.storage import jobs as background
 from engine.storage.store import MANIFEST, Store
 from tests.pages import chart, copy_of, heatmap, numbers, open_page, options_of, passages, sound, text_of
@@ -24,7 +25,7 @@ def _figures(store: Store) -> dict[float | None, list[dict]]:
     """Stored figures of every evaluation by ratio; of the untrained encoder under None."""
     found: dict[float | None, list[dict]] = {}
     for one in evaluations(store):
-        recipe = one.about["recipe"]
+        recipe = one.manifest.recipe
         found.setdefault(recipe and recipe["alpha"], []).append(one.figures())
     return found
 
@@ -184,9 +185,9 @@ def test_the_example_shows_what_was_retrieved_on_both_sides_and_arabic_right_to_
     question = page.selectbox(key="changed-question").value
     collection = open_collection("demo", demo_cache)
     seed_0 = {
-        one.about["recipe"] and one.about["recipe"]["alpha"]: one
+        one.manifest.recipe and one.manifest.recipe["alpha"]: one
         for one in evaluations(demo_cache)
-        if not one.about["recipe"] or one.about["recipe"]["seed"] == 0
+        if not one.manifest.recipe or one.manifest.recipe["seed"] == 0
     }
     for rows, alpha in ((chosen, 0.0), (reference, None)):
         top = seed_0[alpha].top()
@@ -207,7 +208,7 @@ def test_it_warns_when_checkpoints_are_shown_on_texts_that_they_were_trained_on(
     for key, about in store.entries("checkpoints"):
         if about["recipe"]["seed"] == 0:
             opened = {"collection": "demo-train", "every": 1, "skip_invalid": False, "encoder": key}
-            evaluate(open_encoder(key, store), trained, store, about={"opened_as": opened})
+            evaluate(open_encoder(key, store), trained, store, opened_as=OpenedAs(**opened))
     page = open_page(collection="demo-train")
     assert page.selectbox(key="collection").value == "demo-train"
     assert any("Not zero-shot" in warning.value for warning in page.warning)

@@ -15,7 +15,7 @@ BY_NAME = ("ar", "zh", "en", "de", "el", "hi", "ru", "es", "th", "tr", "vi")
 
 
 def _untrained(store: Store) -> Evaluation:
-    [found] = [one for one in evaluations(store) if one.about["recipe"] is None]
+    [found] = [one for one in evaluations(store) if one.manifest.recipe is None]
     return found
 
 
@@ -57,8 +57,8 @@ def test_metric_order_and_checkpoint_change_what_is_drawn(demo_cache: Store) -> 
     sound(page.selectbox(key="order").set_value("similarity").run())
     np.testing.assert_allclose(np.sort(heatmap(page, "cells").ravel()), np.sort(by_score.ravel()))
     sound(page.selectbox(key="order").set_value("name").run())
-    trained = next(one for one in evaluations(demo_cache) if one.about["recipe"] is not None)
-    sound(page.selectbox(key="checkpoint").set_value(trained.about["encoder"]["name"]).run())
+    trained = next(one for one in evaluations(demo_cache) if one.manifest.recipe is not None)
+    sound(page.selectbox(key="checkpoint").set_value(trained.manifest.encoder.name).run())
     np.testing.assert_allclose(heatmap(page, "cells"), _grid(trained, "map"), atol=1e-9)
 
 
@@ -72,8 +72,8 @@ def test_a_hover_names_the_pair_its_value_and_its_number_of_queries(demo_cache: 
 
 def test_two_checkpoints_are_compared_by_the_difference_of_every_cell(demo_cache: Store) -> None:
     one = _untrained(demo_cache)
-    other = next(found for found in evaluations(demo_cache) if found.about["recipe"] is not None)
-    page = open_page("pairs", checkpoint="multilingual-e5-small", compare=other.about["encoder"]["name"])
+    other = next(found for found in evaluations(demo_cache) if found.manifest.recipe is not None)
+    page = open_page("pairs", checkpoint="multilingual-e5-small", compare=other.manifest.encoder.name)
     points = heatmap(page, "cells")
     expected = 100 * (_grid(one, "hit@1") - _grid(other, "hit@1"))
     np.testing.assert_allclose(points, expected, atol=1e-6)
@@ -90,7 +90,7 @@ def test_nonsense_in_the_address_does_no_harm(demo_cache: Store) -> None:
 def test_an_evaluation_can_be_led_to_by_its_key(demo_cache: Store) -> None:
     one = list(evaluations(demo_cache))[-1]
     page = open_page("pairs", evaluation=one.key)
-    assert page.selectbox(key="checkpoint").value == one.about["encoder"]["name"]
+    assert page.selectbox(key="checkpoint").value == one.manifest.encoder.name
     assert "evaluation" not in page.query_params
     assert page.selectbox(key="metric").value == "hit@1"
     assert heatmap(open_page("pairs", evaluation="nonsense"), "cells").shape == (11, 11)
@@ -100,7 +100,7 @@ def test_where_the_numbers_come_from_can_be_read(demo_cache: Store) -> None:
     one = _untrained(demo_cache)
     page = open_page("pairs", checkpoint="multilingual-e5-small")
     sources = " ".join(element.value for element in page.sidebar.markdown)
-    assert one.key[:12] in sources and one.about["encoder"]["fingerprint"][:12] in sources
+    assert one.key[:12] in sources and one.manifest.encoder.fingerprint[:12] in sources
     assert "1,056 queries" in sources and "1,320 candidates" in sources and "query: " in sources
 
 
@@ -126,8 +126,8 @@ def test_a_pair_can_be_picked_by_name_instead_of_a_click(demo_cache: Store) -> N
 
 
 def test_only_differences_that_survive_the_chosen_correction_are_bold(demo_cache: Store) -> None:
-    other = next(found for found in evaluations(demo_cache) if found.about["recipe"] is not None)
-    page = open_page("pairs", checkpoint="multilingual-e5-small", compare=other.about["encoder"]["name"])
+    other = next(found for found in evaluations(demo_cache) if found.manifest.recipe is not None)
+    page = open_page("pairs", checkpoint="multilingual-e5-small", compare=other.manifest.encoder.name)
     bold = {}
     for correction in ("p_holm", "p"):
         page.segmented_control(key="correction").set_value(correction)

@@ -159,7 +159,7 @@ def test_a_checkpoint_of_ones_own_stands_where_the_task_is_the_same_and_nowhere_
 def test_a_part_of_the_collection_is_not_the_same_task(store, partial):
     collection = random_collection(np.random.default_rng(3), ("de", "en"), 4, 9, 1)
     one = evaluated(collection, store, name="mine")
-    about = dict(one.about)
+    about = one.manifest.values()
     about["opened_as"] = {"collection": "xquad-r", "every": partial.get("every", 1), "skip_invalid": False}
     about["collection"] = about["collection"] | {"skipped": partial.get("skipped", {})}
     about["imported"] = {"missing": partial.get("missing", 0), "source": "run", "kind": "TREC run", "notes": []}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from engine.collections.structures import SETTINGS
 from engine.errors import InputError
-from engine.evaluation.evaluate import Evaluation
+from engine.evaluation.evaluate import Evaluation, find_evaluation
 from engine.ranks.metrics import METRICS
 from engine.storage.store import Store
 from engine.sweeps.results import at, curve, families, mean_pairs, pairs_at, pareto, points, values, with_utility
@@ -48,7 +48,7 @@ def stored(
     }
     with store.writing("ranks", key, about) as folder:
         (folder / "figures.json").write_text(json.dumps(numbers or figures(0.5)), encoding="utf-8")
-    return Evaluation(key, store.manifest("ranks", key), store)
+    return find_evaluation(store, key)
 
 
 def members(family) -> list[str]:
@@ -130,9 +130,10 @@ def test_a_checkpoint_that_was_evaluated_twice_counts_once(store: Store) -> None
 
 def test_a_recipe_of_another_version_is_left_out(store: Store) -> None:
     evaluation = stored(store, "a", RECIPE)
-    del evaluation.about["recipe"]["settings"]["tau"]
+    assert evaluation.manifest.recipe is not None
+    del evaluation.manifest.recipe["settings"]["tau"]
     assert len(families([evaluation])) == 1  # a setting that came later has its old value
-    evaluation.about["recipe"]["settings"]["colour"] = "green"
+    evaluation.manifest.recipe["settings"]["colour"] = "green"
     assert families([evaluation]) == []
 
 
@@ -256,5 +257,5 @@ def test_utility_is_the_weighted_mean_in_points(weights: dict[str, float], expec
     "weights", [{}, {"mono": 0}, {"mono": -1, "cross": 2}, {"mono": nan}, {"mono": inf}, {"unknown": 1}], ids=str
 )
 def test_weights_that_cannot_be_are_refused(weights: dict[str, float]) -> None:
-    with pytest.raises(InputError, match="each must be a number from 0, and one above 0"):
+    with pytest.raises(InputError, match="utility weights must be numbers >= 0"):
         with_utility(NUMBERS, weights)

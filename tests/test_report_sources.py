@@ -13,7 +13,7 @@ from engine.collections import citations
 from engine.collections.catalog import COLLECTIONS
 from engine.collections.languages import language
 from engine.encoders.resolve import open_collection
-from engine.evaluation.evaluate import Evaluation, evaluations
+from engine.evaluation.evaluate import evaluations
 from engine.ranks import metrics
 from engine.report import Findings, Request, gather, sections, sources
 from engine.report.examples import examples, introduction, open_texts
@@ -38,8 +38,8 @@ def found(family: Family) -> Findings:
 def as_if(found: Findings, **opened: object) -> Findings:
     """The same report as if the sweep had been opened otherwise."""
     recipe, one = found.family.evaluations[0]
-    about = {**one.about, "opened_as": {**one.about["opened_as"], **opened}}
-    first = (recipe, Evaluation(one.key, about, one.store))
+    changed = one.manifest.model_copy(update={"opened_as": one.manifest.opened_as.model_copy(update=opened)})
+    first = (recipe, replace(one, manifest=changed))
     return replace(found, family=replace(found.family, evaluations=(first, *found.family.evaluations[1:])))
 
 

@@ -78,7 +78,7 @@ def test_run_json_tells_what_determined_the_numbers(demo_report: Written, family
     assert {one["key"] for one in run["evaluations"]} == {family.base.key, *(e.key for _, e in family.evaluations)}
     trained = [one["recipe"] for one in run["evaluations"] if one["recipe"]]
     assert sorted((one["alpha"], one["seed"]) for one in trained) == [(a, s) for a in (0.0, 0.5, 1.0) for s in range(3)]
-    assert run["collection"]["digest"] == family.base.about["collection"]["digest"]
+    assert run["collection"]["digest"] == family.base.manifest.collection.digest
     assert run["statistics"] == {"resamples": 2000, "flips": 10000, "seed": 0, "level": 0.95, "intervals": "bca"}
     assert set(run["report"]["formats"]) == set(FORMATS)
     assert not re.search(r"20\d\d-\d\d-\d\d|created|seconds", json.dumps(run))

@@ -16,6 +16,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
 from engine.evaluation import evaluate
 from engine.evaluation.evaluate import evaluations, find_evaluation
+from engine.evaluation.manifest import SeenInTraining
 from engine.storage.store import Store
 from engine.sweeps import sweep as module
 from engine.sweeps.results import families, points
@@ -130,11 +131,11 @@ def test_the_results_are_those_of_the_evaluations_untrained_first(swept, big: Sw
     assert found.select("strategy", "alpha", "seed").rows() == expected * 2
     stored = {}
     for one in evaluations(store):
-        recipe = one.about["recipe"] and Recipe.from_dict(one.about["recipe"])
+        recipe = one.manifest.recipe and Recipe.from_dict(one.manifest.recipe)
         name = (recipe.strategy, recipe.alpha, float(recipe.seed)) if recipe else ("untrained", None, None)
         figures = one.figures()["settings"]
         maps = [figures[setting]["map"] for setting in ("mono", "cross", "multi")]
-        stored[one.about["collection"]["name"], *name] = (*maps, figures["multi"]["rank_distance"])
+        stored[one.manifest.collection.name, *name] = (*maps, figures["multi"]["rank_distance"])
     for row in found.rows():
         assert row[4:] == stored[row[:4]]
     assert found.filter(pl.col("collection") == "one")["multi_map"].n_unique() > 6
@@ -145,7 +146,7 @@ def test_what_is_missing_is_left_out_of_the_results(root: Path, store: Store) ->
     assert results(sweep, store).is_empty()
     run_sweep(replace(sweep, alphas=(1.0,)), store)
     assert results(sweep, store)["strategy"].to_list() == ["untrained", "hybrid"]
-    [key] = [one.key for one in evaluations(store) if one.about["recipe"]]
+    [key] = [one.key for one in evaluations(store) if one.manifest.recipe]
     (store.path("ranks", key) / "figures.json").write_text("{}")
     assert results(sweep, store)["strategy"].to_list() == ["untrained"]
 
@@ -154,18 +155,18 @@ def test_a_sweep_is_one_family_on_each_collection(swept) -> None:
     found = {family.collection: family for family in families(list(evaluations(swept[0])))}
     assert set(found) == {"one", "two"}
     for name, family in found.items():
-        assert family.base.about["recipe"] is None
-        assert family.base.about["collection"]["name"] == name
+        assert family.base.manifest.recipe is None
+        assert family.base.manifest.collection.name == name
         assert set(points(family)["strategy"]) == {"hybrid", "merge", "x-x", "en-en"}
 
 
 def test_evaluations_tell_how_to_open_everything_again(swept, root: Path, big: Sweep) -> None:
     for one in evaluations(swept[0]):
-        opened = one.about["opened_as"]
-        assert opened["base"] == big.encoder
-        assert opened["training"] == big.training
-        assert opened["collection"] == str(root / one.about["collection"]["name"])
-        assert (opened["encoder"] == big.encoder) == (one.about["recipe"] is None)
+        opened = one.manifest.opened_as
+        assert opened.base == big.encoder
+        assert opened.training == big.training
+        assert opened.collection == str(root / one.manifest.collection.name)
+        assert (opened.encoder == big.encoder) == (one.manifest.recipe is None)
 
 
 def test_processes_side_by_side_give_the_same_results(swept, big: Sweep, store: Store) -> None:
@@ -274,8 +275,8 @@ def test_a_checkpoint_that_is_there_is_evaluated_on_another_collection(root, sto
 def test_the_training_collection_may_be_evaluated_on_and_the_evaluation_tells(root: Path, store: Store) -> None:
     sweep = sweep_of(root, evaluations=(str(root / "trained"),), alphas=(0.0,))
     run_sweep(sweep, store)
-    seen = [one.about["seen_in_training"] for one in evaluations(store)]
-    assert seen == [None, {"queries": 16, "passages": 16}]
+    seen = [one.manifest.seen_in_training for one in evaluations(store)]
+    assert seen == [None, SeenInTraining(queries=16, passages=16)]
 
 
 def test_what_leaks_into_any_evaluation_is_not_trained_on(root: Path, store: Store, tmp_path: Path) -> None:
@@ -283,8 +284,8 @@ def test_what_leaks_into_any_evaluation_is_not_trained_on(root: Path, store: Sto
     names = (str(root / "one"), str(write_xquad_r(tmp_path / "overlapping", part)))
     sweep = sweep_of(root, evaluations=names, alphas=(1.0,))
     run_sweep(sweep, store)
-    [_, trained] = [one for one in evaluations(store) if one.about["collection"]["name"] == "overlapping"]
-    assert trained.about["seen_in_training"] == {"queries": 0, "passages": 0}
+    [_, trained] = [one for one in evaluations(store) if one.manifest.collection.name == "overlapping"]
+    assert trained.manifest.seen_in_training == SeenInTraining(queries=0, passages=0)
     with pytest.raises(TrainingError, match="all of trained stands in copy too"):
         copy = str(write_xquad_r(tmp_path / "copy", made_up_collection(9, ("de", "en"))))
         run_sweep(replace(sweep, evaluations=(copy,)), store)
@@ -294,7 +295,7 @@ def test_only_every_so_manieth_paragraph_is_evaluated_on(root: Path, store: Stor
     sweep = sweep_of(root, every=2, alphas=(0.0,))
     run_sweep(sweep, store)
     assert results(sweep, store)["collection"].to_list() == ["one/2"] * 2
-    assert {one.about["opened_as"]["every"] for one in evaluations(store)} == {2}
+    assert {one.manifest.opened_as.every for one in evaluations(store)} == {2}
 
 
 @pytest.mark.parametrize(
@@ -331,5 +332,5 @@ def test_baselines_alone_are_a_sweep(root: Path, store: Store) -> None:
         ("untrained", None, None),
         ("en-en", None, 0.0),
     ]
-    [one] = [one for one in evaluations(store) if one.about["recipe"]]
-    assert find_evaluation(store, one.key).about["recipe"]["strategy"] == "en-en"
+    [one] = [one for one in evaluations(store) if one.manifest.recipe]
+    assert find_evaluation(store, one.key).manifest.recipe["strategy"] == "en-en"

@@ -84,7 +84,7 @@ def test_a_trained_checkpoint_ranks_what_it_was_trained_on_better(bert: Path, co
         evaluate(one, collection, store).figures()["settings"]["multi"]["map"] for one in (encoder, trained)
     )
     assert after > before + 0.2
-    assert {found.about["recipe"] is None for found in evaluations(store)} == {True, False}
+    assert {found.manifest.recipe is None for found in evaluations(store)} == {True, False}
 
 
 @pytest.mark.parametrize("method", ["head", "full"])

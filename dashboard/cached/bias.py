@@ -12,7 +12,7 @@ from dashboard.cached.evaluations import (
     can_read,
     can_search,
     collection_of,
-    encoder,
+    encoder_of,
     pairs,
     ranks,
     store,
@@ -27,7 +27,7 @@ from engine.sweeps.results import Family
 
 def depth(listed: Listed) -> int:
     """How many of the first places count."""
-    return min(bias.TOP_K, listed.about["top_k"])
+    return min(bias.TOP_K, listed.manifest.top_k)
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner="Measuring language bias ...")
@@ -74,14 +74,7 @@ def agreement(key: str, pool: int, k: int) -> pl.DataFrame:
 @st.cache_resource(max_entries=8, show_spinner="Reading the language from the vectors ...")
 def identity(_listed: Listed, key: str) -> of_vectors.Identity:
     """How much language the passages' vectors hold; they come from the store, or are made where it lacks them."""
-    about = _listed.about["encoder"]
-    opened = encoder(
-        _listed.about["opened_as"]["encoder"],
-        about["prompts"]["query"],
-        about["prompts"]["document"],
-        about["max_length"],
-    )
-    vectors = embed(opened, "document", collection_of(_listed).corpus.texts, store())
+    vectors = embed(encoder_of(_listed), "document", collection_of(_listed).corpus.texts, store())
     return of_vectors.identity(vectors, ranks(key))
 
 
@@ -96,7 +89,7 @@ def parallel(key: str, doc: int) -> list[int]:
 
 def measures_of(evaluation: engine.Evaluation) -> dict[str, float | None]:
     """The measures of an evaluation by name, without intervals."""
-    listed = Listed(evaluation.key, "", "", evaluation.about)
+    listed = Listed(evaluation.key, "", "", evaluation.manifest)
     return dict(suite(listed, evaluation.key).measures.select("measure", "value").iter_rows())
 
 
@@ -137,18 +130,18 @@ def _systems(family: Family) -> dict[float, list[bias.BiasSums]]:
 @st.cache_resource(max_entries=200, show_spinner=False)
 def _sums(_evaluation: engine.Evaluation, key: str) -> bias.BiasSums:
     # Read past the frames in memory: a sweep is many times what they hold.
-    listed = Listed(key, "", "", _evaluation.about)
+    listed = Listed(key, "", "", _evaluation.manifest)
     return bias.bias_sums(_evaluation.ranks(), _evaluation.top(), _candidates(listed), k=depth(listed))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def alarms(_listed: Listed, key: str) -> pl.DataFrame:
     """What may be wrong with the data behind an evaluation; frame of `engine.evaluation.checks.find`."""
-    return engine_alarms.find(_listed.about, pairs(key), collection_of(_listed) if can_read(_listed) else None)
+    return engine_alarms.find(_listed.manifest, pairs(key), collection_of(_listed) if can_read(_listed) else None)
 
 
 def _candidates(listed: Listed) -> dict[str, int]:
     if can_read(listed):
         return bias.candidates_of(collection_of(listed))
-    about = listed.about["collection"]
-    return bias.even_candidates(about["languages"], about["candidates"])
+    evaluated_on = listed.manifest.collection
+    return bias.even_candidates(list(evaluated_on.languages), evaluated_on.candidates)

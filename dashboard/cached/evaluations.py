@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -12,9 +11,11 @@ import streamlit as st
 import engine
 from engine import bias
 from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder
+from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks import metrics
 
 TEXTS_PER_SECOND = 40  # of the default encoder on two CPU cores
+_OF_COLLECTION = {"collection", "every", "skip_invalid"}
 FRAMES = 48  # frames kept in memory for switching back and forth
 
 
@@ -25,7 +26,7 @@ class Listed:
     key: str
     collection: str
     checkpoint: str
-    about: dict[str, Any]
+    manifest: EvaluationManifest
 
 
 def store() -> engine.Store:
@@ -42,9 +43,9 @@ def evaluations() -> list[Listed]:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _evaluations(folder: str, changed: int) -> list[Listed]:
     found = list(engine.evaluations(store()))
-    names = [(e.about["collection"]["name"], e.about["encoder"]["name"]) for e in found]
+    names = [(e.manifest.collection.name, e.manifest.encoder.name) for e in found]
     return [
-        Listed(e.key, name[0], name[1] if names.count(name) == 1 else f"{name[1]} ({e.key[:6]})", e.about)
+        Listed(e.key, name[0], name[1] if names.count(name) == 1 else f"{name[1]} ({e.key[:6]})", e.manifest)
         for e, name in zip(found, names, strict=True)
     ]
 
@@ -101,25 +102,35 @@ def questions(key: str, query_lang: str, doc_lang: str | None) -> pl.DataFrame:
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the collection ...")
-def collection(name: str, every: int, skip_invalid: bool) -> engine.Collection:
-    """A collection's texts."""
-    return engine.open_collection(name, store(), every=every, skip_invalid=skip_invalid)
+def _collection(key: str) -> engine.Collection:
+    return engine.open_evaluated(engine.find_evaluation(store(), key), store())
 
 
 def can_read(listed: Listed) -> bool:
     """Whether an evaluation's texts can be read here; those of an imported one may be elsewhere."""
-    return "opened_as" in listed.about
+    return listed.manifest.opened_as is not None
 
 
 def can_search(listed: Listed) -> bool:
     """Whether an evaluation's encoder can be asked; that of an imported one cannot."""
-    return "encoder" in listed.about.get("opened_as", {})
+    opened = listed.manifest.opened_as
+    return opened is not None and opened.encoder is not None
 
 
 def collection_of(listed: Listed) -> engine.Collection:
-    """The collection of an evaluation whose texts can be read."""
-    opened = listed.about["opened_as"]
-    return collection(opened["collection"], opened["every"], opened["skip_invalid"])
+    """The collection of an evaluation whose texts can be read.
+
+    Raises:
+        InputError: If it cannot be read, or has changed since it was evaluated.
+    """
+    same = next((one for one in evaluations() if _texts(one) == _texts(listed)), listed)
+    return _collection(same.key)
+
+
+def _texts(listed: Listed) -> tuple[str, OpenedAs | None]:
+    """What names the texts of an evaluation: evaluations with the same are read once."""
+    opened = listed.manifest.opened_as
+    return listed.manifest.collection.digest, opened and OpenedAs(**opened.model_dump(include=_OF_COLLECTION))
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the encoder ...")
@@ -129,14 +140,23 @@ def encoder(name: str, query_prompt: str, document_prompt: str, max_length: int 
     return engine.open_encoder(name, store(), prompts=prompts, max_length=max_length)
 
 
+def encoder_of(listed: Listed) -> engine.Encoder:
+    """The encoder of an evaluation that `can_search`.
+
+    Raises:
+        InputError: If the evaluation is imported, or the encoder cannot be opened.
+    """
+    opened, of = listed.manifest.opened_as, listed.manifest.encoder
+    if opened is None or opened.encoder is None:
+        raise engine.InputError(f"{listed.checkpoint}: an imported run has no encoder")
+    return encoder(opened.encoder, of.prompts["query"], of.prompts["document"], of.max_length)
+
+
 @st.cache_data(max_entries=64, show_spinner="Searching ...")
 def retrieve(key: str, text: str, k: int) -> pl.DataFrame:
     """What an evaluation's encoder finds in its pool for a typed text."""
     listed = next(one for one in evaluations() if one.key == key)
-    about = listed.about["encoder"]
-    prompts = about["prompts"]
-    opened = encoder(listed.about["opened_as"]["encoder"], prompts["query"], prompts["document"], about["max_length"])
-    return engine.retrieve(opened, collection_of(listed), text, store(), k)
+    return engine.retrieve(encoder_of(listed), collection_of(listed), text, store(), k)
 
 
 @st.cache_resource(max_entries=4 * FRAMES, show_spinner=False)

@@ -70,7 +70,7 @@ def _free(place: Path) -> Path:
 
 def formats_of(listed: Listed) -> list[str]:
     """The formats that an evaluation can be written in."""
-    return [name for name in exchange.FORMATS if listed.about.get("opened_as") or name not in NEED_TEXTS]
+    return [name for name in exchange.FORMATS if listed.manifest.opened_as or name not in NEED_TEXTS]
 
 
 def zipped(key: str, formats: Sequence[str]) -> bytes:

@@ -56,10 +56,10 @@ def own_evaluations(collection: str | None) -> list[Listed]:
     return [
         one
         for one in reversed(evaluations())
-        if (opened := one.about.get("opened_as", {})).get("collection") == collection
-        and opened.get("every", 1) == 1
-        and not one.about["collection"]["skipped"]
-        and not one.about.get("imported", {}).get("missing")
+        if (opened := one.manifest.opened_as) is not None
+        and (opened.collection, opened.every) == (collection, 1)
+        and not one.manifest.collection.skipped
+        and not one.manifest.missing
     ]
 
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.commands.console import check_writable, err, name_or_path, out, write
+
+if TYPE_CHECKING:
+    from engine.evaluation.evaluate import Evaluation, Summary
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -34,6 +38,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     from engine.encoders.resolve import open_collection, open_encoder
     from engine.evaluation.evaluate import as_json, evaluate, summarise
+    from engine.evaluation.manifest import OpenedAs
     from engine.storage.store import Store
 
     check_writable(options.json)
@@ -44,17 +49,21 @@ def _evaluate(options: argparse.Namespace) -> None:
     collection = open_collection(options.collection, store, every=options.every, skip_invalid=options.skip_invalid)
     for reason, count in collection.skipped:
         err.print(f"left out: {count} times {reason}")
-    about = {
-        "opened_as": {
-            "collection": name_or_path(options.collection),
-            "every": options.every,
-            "skip_invalid": options.skip_invalid,
-            "encoder": name_or_path(options.encoder),
-        }
-    }
+    opened_as = OpenedAs(
+        collection=name_or_path(options.collection),
+        every=options.every,
+        skip_invalid=options.skip_invalid,
+        encoder=name_or_path(options.encoder),
+    )
     with options.progress() as progress:
         evaluation = evaluate(
-            encoder, collection, store, top_k=options.top_k, index=options.index, about=about, progress=progress
+            encoder,
+            collection,
+            store,
+            top_k=options.top_k,
+            index=options.index,
+            opened_as=opened_as,
+            progress=progress,
         )
     summary = summarise(evaluation)
     if options.json:
@@ -66,17 +75,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     _print_summary(evaluation, summary)
 
 
-def _print_summary(evaluation: object, summary: object) -> None:
+def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
     from rich.table import Table
 
     from engine.ranks.metrics import label
 
-    about = evaluation.about
-    out.print(f"[bold]{about['encoder']['name']}[/] on [bold]{about['collection']['name']}[/]  ({evaluation.key[:8]})")
-    names = ("map", "hit@1", "ndcg@10", "recall@10")
-    table = Table("setting", "cells", *[label(name) for name in names])
+    names = evaluation.manifest.encoder.name, evaluation.manifest.collection.name
+    out.print(f"[bold]{names[0]}[/] on [bold]{names[1]}[/]  ({evaluation.key[:8]})")
+    metrics = ("map", "hit@1", "ndcg@10", "recall@10")
+    table = Table("setting", "cells", *[label(name) for name in metrics])
     for row in summary.settings.iter_rows(named=True):
-        values = ["-" if row[name] is None else f"{row[name]:.4f}" for name in names]
+        values = ["-" if row[name] is None else f"{row[name]:.4f}" for name in metrics]
         table.add_row(row["setting"], f"{row['cells']} of {row['expected']}", *values)
     out.print(table)
     distance = summary.mean_rank_distance()

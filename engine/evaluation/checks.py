@@ -7,8 +7,7 @@ languages or pairs that are missing, texts seen in training. Each is a row of sc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -16,6 +15,7 @@ import polars as pl
 from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.errors import InputError
+from engine.evaluation.manifest import EvaluationManifest
 
 ALARMS = pl.Schema({"kind": pl.String, "place": pl.String, "message": pl.String, "severity": pl.String})
 """`severity` is "severe" where a number should not be trusted, "note" where it should be known."""
@@ -100,18 +100,18 @@ def _polish(grid: np.ndarray) -> np.ndarray:
     return left
 
 
-def find(about: Mapping[str, Any], pairs: pl.DataFrame, collection: Collection | None = None) -> pl.DataFrame:
+def find(manifest: EvaluationManifest, pairs: pl.DataFrame, collection: Collection | None = None) -> pl.DataFrame:
     """All alarms of an evaluation, the severe ones first.
 
     Args:
-        about: Its manifest.
+        manifest: Its manifest.
         pairs: Its frame of `metrics.by_pair`.
         collection: What it was made on, where its texts are at hand.
     """
     found = [
-        training_alarms(about),
+        training_alarms(manifest),
         cell_alarms(pairs, "map", "mAP"),
-        pair_alarms(pairs, about["collection"]["languages"]),
+        pair_alarms(pairs, manifest.collection.languages),
     ]
     if collection is not None:
         found.append(collection_alarms(collection))
@@ -212,23 +212,23 @@ def pair_alarms(pairs: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
     return _frame(rows)
 
 
-def training_alarms(about: Mapping[str, Any]) -> pl.DataFrame:
+def training_alarms(manifest: EvaluationManifest) -> pl.DataFrame:
     """Texts of the collection that the checkpoint was trained on.
 
     Args:
-        about: An evaluation's manifest.
+        manifest: An evaluation's manifest.
     """
-    seen = about.get("seen_in_training") or {}
-    queries, passages = seen.get("queries", 0), seen.get("passages", 0)
-    if not (queries or passages):
+    seen = manifest.seen_in_training
+    if seen is None or not seen.texts:
         return _frame([])
+    queries, passages = seen.queries, seen.passages
     seen_texts = (
         f"{_count(queries, 'query', 'queries')} and {_count(passages, 'answering passage', 'answering passages')}"
     )
     message = (
         f"not zero-shot: {seen_texts} of this collection were seen in training; scores say how well they were learnt"
     )
-    return _frame([("seen in training", about["collection"]["name"], message, "severe")])
+    return _frame([("seen in training", manifest.collection.name, message, "severe")])
 
 
 def _count(number: int, one: str, many: str) -> str:

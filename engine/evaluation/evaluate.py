@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ from engine.collections.contamination import MARKS, count_seen
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import Encoder, SentenceEncoder
+from engine.encoders.resolve import open_collection
 from engine.errors import InputError
+from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
 from engine.progress import Progress, silent
 from engine.ranks import metrics
 from engine.ranks.ranking import rank_collection
@@ -27,6 +30,8 @@ from engine.storage.store import SCHEMA_VERSION, Store, digest
 TOP_K = 100
 FIGURES = "figures.json"
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -34,13 +39,12 @@ class Evaluation:
 
     Attributes:
         key: Its key in the store.
-        about: Its manifest: `collection`, `encoder`, `recipe`, `top_k`, `index`, how long it took, and `imported`
-            where it came from outside: how far it can be trusted.
+        manifest: What it is of and how it was made.
         store: Where it is.
     """
 
     key: str
-    about: dict[str, Any]
+    manifest: EvaluationManifest
     store: Store
 
     def ranks(self) -> pl.DataFrame:
@@ -53,17 +57,18 @@ class Evaluation:
 
     def figures(self) -> dict[str, Any]:
         """What `as_json` gave when the evaluation was made: the figures without reading the ranks."""
-        return json.loads((self.store.path("ranks", self.key) / FIGURES).read_text(encoding="utf-8"))
+        scores: dict[str, Any] = json.loads((self.store.path("ranks", self.key) / FIGURES).read_text(encoding="utf-8"))
+        return scores
 
     @property
     def languages(self) -> list[str]:
         """The collection's languages."""
-        return self.about["collection"]["languages"]
+        return list(self.manifest.collection.languages)
 
     @property
     def pool(self) -> int:
         """Candidates in the pool."""
-        return self.about["collection"]["candidates"]
+        return self.manifest.collection.candidates
 
 
 def evaluate(
@@ -73,7 +78,7 @@ def evaluate(
     *,
     top_k: int = TOP_K,
     index: str = "Flat",
-    about: dict[str, Any] | None = None,
+    opened_as: OpenedAs | None = None,
     progress: Progress = silent,
 ) -> Evaluation:
     """Evaluate an encoder on a collection, or find the stored evaluation.
@@ -84,7 +89,7 @@ def evaluate(
         store: Where vectors and ranks are kept.
         top_k: How many of the pool to keep for each query.
         index: FAISS index-factory string for the first k; "Flat" is exact.
-        about: More for the manifest: how to open the collection and the encoder again.
+        opened_as: How the collection and the encoder are opened again.
         progress: Told of each stage.
 
     Raises:
@@ -92,27 +97,35 @@ def evaluate(
         StoreError: If the cache cannot be written.
     """
     if top_k < 1:  # ranking says so too, but only when everything has been encoded
-        raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
+        raise InputError(f"top k must be an integer >= 1, got {top_k}")
     key = evaluation_key(encoder, collection, top_k, index)
-    manifest = store.get("ranks", key)
-    if manifest is None:
+    evaluation = _stored(store, key)
+    if evaluation is None:
         started = time.monotonic()
-        told = _about(encoder, collection, top_k, index) | (about or {})  # first, for it may find a fault
+        manifest = _manifest(encoder, collection, opened_as)  # first, for it may find a fault
         queries = embed(encoder, "query", collection.queries.texts, store, progress)
         documents = embed(encoder, "document", collection.corpus.texts, store, progress)
         queries, documents = as_inner_products(queries, documents, encoder.similarity)
         ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
-        told["seconds"] = time.monotonic() - started
-        write_evaluation(key, told, ranks, top, store)
-        manifest = store.manifest("ranks", key)
-    # The entry may have been made under other names; what it is called here and now counts.
-    named = {"collection": collection.name, "encoder": encoder.name}
-    return Evaluation(key, manifest | {part: manifest[part] | {"name": name} for part, name in named.items()}, store)
+        seconds = time.monotonic() - started
+        manifest = manifest.model_copy(update={"top_k": top_k, "index": index, "seconds": seconds})
+        write_evaluation(key, manifest, ranks, top, store)
+        evaluation = find_evaluation(store, key)
+    return replace(evaluation, manifest=_renamed(evaluation.manifest, collection.name, encoder.name))
+
+
+def _renamed(manifest: EvaluationManifest, collection: str, encoder: str) -> EvaluationManifest:
+    """The manifest under today's names: the entry may have been made under others."""
+    names = {
+        "collection": manifest.collection.model_copy(update={"name": collection}),
+        "encoder": manifest.encoder.model_copy(update={"name": encoder}),
+    }
+    return manifest.model_copy(update=names)
 
 
 def write_evaluation(
     key: str,
-    about: dict[str, Any],
+    manifest: EvaluationManifest,
     ranks: pl.DataFrame,
     top: pl.DataFrame,
     store: Store,
@@ -122,7 +135,7 @@ def write_evaluation(
 
     Args:
         key: Its key.
-        about: Its manifest, as `Evaluation.about` has it.
+        manifest: What it is of and how it was made.
         ranks: Frame of schema `RANKS`.
         top: Frame of schema `TOP`.
         store: Where it goes.
@@ -131,10 +144,10 @@ def write_evaluation(
     Raises:
         StoreError: If the cache cannot be written.
     """
-    with store.writing("ranks", key, about) as folder:
+    with store.writing("ranks", key, manifest.values()) as folder:
         for name, frame in {"ranks": ranks, "top": top, **(more or {})}.items():
             frame.write_parquet(folder / f"{name}.parquet")
-        figures = as_json(Evaluation(key, about, store), _summarise(ranks, about))
+        figures = as_json(Evaluation(key, manifest, store), _summarise(ranks, manifest))
         (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
 
 
@@ -167,8 +180,11 @@ def collection_digest(collection: Collection) -> str:
 
 def evaluations(store: Store) -> Iterator[Evaluation]:
     """All stored evaluations, oldest first."""
-    for key, manifest in store.entries("ranks"):
-        yield Evaluation(key, manifest, store)
+    for key, values in store.entries("ranks"):
+        try:
+            yield Evaluation(key, EvaluationManifest.read(values, f"evaluation {key[:12]}"), store)
+        except InputError as error:
+            logger.warning("%s; it is not shown", error)
 
 
 def find_evaluation(store: Store, key: str) -> Evaluation:
@@ -177,10 +193,40 @@ def find_evaluation(store: Store, key: str) -> Evaluation:
     Raises:
         InputError: If there is none, or it is broken (it is set aside then).
     """
-    manifest = store.get("ranks", key)
-    if manifest is None:
-        raise InputError(f"evaluation {key}: not in the store (or broken, and set aside); evaluate again")
-    return Evaluation(key, manifest, store)
+    evaluation = _stored(store, key)
+    if evaluation is None:
+        raise InputError(f"evaluation {key} is not in the store, or it was broken and set aside; evaluate again")
+    return evaluation
+
+
+def _stored(store: Store, key: str) -> Evaluation | None:
+    values = store.get("ranks", key)
+    return None if values is None else Evaluation(key, EvaluationManifest.read(values, f"evaluation {key[:12]}"), store)
+
+
+def open_evaluated(evaluation: Evaluation, store: Store) -> Collection:
+    """Read the collection that an evaluation was made on.
+
+    Raises:
+        InputError: If it is not at hand, cannot be read, or has changed since.
+    """
+    opened, name = evaluation.manifest.opened_as, evaluation.manifest.collection.name
+    if opened is None:
+        raise InputError(f"collection {name}: its texts did not come with the import")
+    collection = open_collection(opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid)
+    check_unchanged(evaluation, collection)
+    return collection
+
+
+def check_unchanged(evaluation: Evaluation, collection: Collection) -> None:
+    """Check that a collection holds what an evaluation was made on.
+
+    Raises:
+        InputError: If it does not.
+    """
+    if collection_digest(collection) != evaluation.manifest.collection.digest:
+        name = evaluation.manifest.collection.name
+        raise InputError(f"collection {name} has changed since it was evaluated; evaluate it again to see its texts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,11 +247,15 @@ class Summary:
 
     def mean_rank_distance(self) -> float | None:
         """Rank distance, macro-averaged over the query languages; None if no query has two relevant passages."""
-        return self.rank_distance["rank_distance"].mean()
+        return _number(self.rank_distance["rank_distance"].mean())
 
     def value(self, setting: str, metric: str) -> float | None:
         """A setting's macro mean; None where cells are missing."""
-        return self.settings.filter(pl.col("setting") == setting)[metric].item()
+        return _number(self.settings.filter(pl.col("setting") == setting)[metric].item())
+
+
+def _number(value: Any) -> float | None:  # noqa: ANN401 - polars types a mean as any value
+    return None if value is None else float(value)
 
 
 def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> Summary:
@@ -215,14 +265,14 @@ def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> S
         evaluation: The evaluation.
         ranks: Its ranks, where they have been read already.
     """
-    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.about)
+    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.manifest)
 
 
-def _summarise(ranks: pl.DataFrame, about: dict[str, Any]) -> Summary:
+def _summarise(ranks: pl.DataFrame, manifest: EvaluationManifest) -> Summary:
     pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
-    settings = metrics.by_setting(pairs, query_languages, about["collection"]["languages"])
-    distances = bias.rank_distance(ranks, about["collection"]["candidates"])
-    if about.get("imported", {}).get("missing"):
+    settings = metrics.by_setting(pairs, query_languages, list(manifest.collection.languages))
+    distances = bias.rank_distance(ranks, manifest.collection.candidates)
+    if manifest.missing:
         distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
     return Summary(pairs, query_languages, settings, distances)
 
@@ -243,9 +293,9 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
         scores = pairs.group_by("query_lang").agg(means).rename({name: f"{setting}_{name}" for name in names})
         query_languages = query_languages.join(scores, on="query_lang", how="left")
     return {
-        "collection": evaluation.about["collection"]["name"],
-        "encoder": evaluation.about["encoder"]["name"],
-        "fingerprint": evaluation.about["encoder"]["fingerprint"],
+        "collection": evaluation.manifest.collection.name,
+        "encoder": evaluation.manifest.encoder.name,
+        "fingerprint": evaluation.manifest.encoder.fingerprint,
         "languages": evaluation.languages,
         "settings": settings,
         "pairs": summary.pairs.to_dicts(),
@@ -253,37 +303,37 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _about(encoder: Encoder, collection: Collection, top_k: int, index: str) -> dict[str, Any]:
-    return {
-        "collection": {
-            "name": collection.name,
-            "digest": collection_digest(collection),
-            "languages": list(collection.languages),
-            "queries": len(collection.queries),
-            "candidates": len(collection.corpus),
-            "skipped": dict(collection.skipped),
-        },
-        "encoder": {
-            "name": encoder.name,
-            "fingerprint": encoder.fingerprint,
-            "prompts": dict(encoder.prompts),
-            "max_length": encoder.max_length,
-            "dtype": encoder.dtype,
-            "similarity": encoder.similarity,
-            "truncate_dim": encoder.truncate_dim if isinstance(encoder, SentenceEncoder) else None,
-            "folder": str(encoder.folder) if isinstance(encoder, SentenceEncoder) else None,
-        },
-        "recipe": encoder.recipe if isinstance(encoder, SentenceEncoder) else None,
-        "seen_in_training": _seen(encoder, collection),
-        "top_k": top_k,
-        "index": index,
-    }
+def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | None) -> EvaluationManifest:
+    trained = encoder if isinstance(encoder, SentenceEncoder) else None
+    return EvaluationManifest(
+        collection=CollectionPart(
+            name=collection.name,
+            digest=collection_digest(collection),
+            languages=collection.languages,
+            queries=len(collection.queries),
+            candidates=len(collection.corpus),
+            skipped=dict(collection.skipped),
+        ),
+        encoder=EncoderPart(
+            name=encoder.name,
+            fingerprint=encoder.fingerprint,
+            prompts=dict(encoder.prompts),
+            max_length=encoder.max_length,
+            dtype=encoder.dtype,
+            similarity=encoder.similarity,
+            truncate_dim=trained.truncate_dim if trained else None,
+            folder=str(trained.folder) if trained else None,
+        ),
+        recipe=trained.recipe if trained else None,
+        seen_in_training=_seen(encoder, collection),
+        opened_as=opened_as,
+    )
 
 
-def _seen(encoder: Encoder, collection: Collection) -> dict[str, int] | None:
+def _seen(encoder: Encoder, collection: Collection) -> SeenInTraining | None:
     """How many of the collection's texts the checkpoint was trained on; None for an encoder from elsewhere."""
     marks = encoder.folder / MARKS if isinstance(encoder, SentenceEncoder) else None
     if marks is None or not marks.is_file():
         return None
     queries, passages = count_seen(np.load(marks), collection)
-    return {"queries": queries, "passages": passages}
+    return SeenInTraining(queries=queries, passages=passages)

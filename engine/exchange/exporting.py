@@ -54,9 +54,7 @@ def find_stored(
         ]
         asked = f"evaluation of {encoder} on {collection}"
     if len(found) != 1:
-        keys = ", ".join(
-            f"{e.key[:8]} ({e.about['encoder']['name']} on {e.about['collection']['name']})" for e in found
-        )
+        keys = ", ".join(f"{e.key[:8]} ({e.manifest.encoder.name} on {e.manifest.collection.name})" for e in found)
         what = f"{len(found)} are stored: {keys}; give one's key" if found else "none is stored; evaluate first"
         raise InputError(f"{asked}: {what}")
     return find_evaluation(store, found[0].key)
@@ -177,15 +175,23 @@ def _write_trec(evaluation: Evaluation, store: Store, folder: Path, depth: int |
 
 def _sidecar(evaluation: Evaluation) -> dict[str, Any]:
     """What tells an import of what the files are; paths of this machine stay here."""
-    about, opened = evaluation.about, evaluation.about.get("opened_as", {})
-    encoder = {part: about["encoder"][part] for part in ("name", "fingerprint", "prompts", "max_length")}
-    told = {"evaluation": evaluation.key, "collection": about["collection"], "encoder": encoder}
-    told |= {part: about[part] for part in ("recipe", "top_k", "index")}
-    return told | ({"opened_as": opened} if opened.get("collection") in (*COLLECTIONS, *SHIPPED) else {})
+    manifest, opened = evaluation.manifest, evaluation.manifest.opened_as
+    sidecar = {
+        "evaluation": evaluation.key,
+        "collection": manifest.collection.model_dump(mode="json"),
+        "encoder": manifest.encoder.model_dump(mode="json", exclude={"dtype", "folder"}),
+        "recipe": manifest.recipe,
+        "top_k": manifest.top_k,
+        "index": manifest.index,
+    }
+    if opened and opened.collection in (*COLLECTIONS, *SHIPPED):
+        sidecar["opened_as"] = opened.model_dump(mode="json")
+    return sidecar
 
 
 def _names(evaluation: Evaluation, part: str) -> set[str]:
-    return {evaluation.about[part]["name"], evaluation.about.get("opened_as", {}).get(part, "")}
+    name, opened = getattr(evaluation.manifest, part).name, evaluation.manifest.opened_as
+    return {name, getattr(opened, part, None) or ""}
 
 
 def _files(folder: Path) -> list[Path]:

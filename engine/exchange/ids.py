@@ -20,7 +20,7 @@ from engine.collections.reading import beir_ids
 from engine.collections.structures import Collection
 from engine.encoders.resolve import open_collection
 from engine.errors import InputError
-from engine.evaluation.evaluate import Evaluation, collection_digest
+from engine.evaluation.evaluate import Evaluation, check_unchanged
 from engine.exchange.files import numbered_lines
 from engine.storage.store import Store, digest
 
@@ -114,17 +114,14 @@ def open_evaluated(evaluation: Evaluation, store: Store) -> tuple[Collection, Na
     Raises:
         InputError: If it is not at hand, or has changed since.
     """
-    about, opened = evaluation.about["collection"], evaluation.about.get("opened_as")
+    opened = evaluation.manifest.opened_as
     if opened is None:
         raise InputError(
-            f"collection {about['name']}: its texts did not come with the import, so trec and beir cannot be written; "
-            "the other formats can"
+            f"collection {evaluation.manifest.collection.name}: its texts did not come with the import, so trec and "
+            "beir cannot be written; the other formats can"
         )
-    collection, names = open_named(
-        opened["collection"], store, every=opened["every"], skip_invalid=opened["skip_invalid"]
-    )
-    if collection_digest(collection) != about["digest"]:
-        raise InputError(f"collection {about['name']}: it has changed since the evaluation; evaluate again")
+    collection, names = open_named(opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid)
+    check_unchanged(evaluation, collection)
     return collection, names
 
 

@@ -8,6 +8,7 @@ a rank distance is not given.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import polars as pl
 
 from engine.collections.structures import SETTINGS
 from engine.evaluation.evaluate import collection_digest, write_evaluation
+from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, Imported, OpenedAs
 from engine.exchange.ids import Names, open_named
 from engine.ranks.metrics import METRICS, label
 from engine.ranks.schema import RANKS, TOP, check_frame
@@ -96,53 +98,42 @@ def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bo
     key = digest("imported", SCHEMA_VERSION, arrival.name, of)
     if store.get("ranks", key) is not None:
         return key, False
-    about = {
-        "collection": known.about,
-        "encoder": {
-            "name": arrival.name,
-            "fingerprint": key,
-            "prompts": {"query": "", "document": ""},
-            "max_length": None,
-            "dtype": "unknown",
-            "folder": None,
-        },
-        "recipe": None,
-        "seen_in_training": None,
-        "top_k": top.select(pl.max("rank")).item() or 0,
-        "index": "imported",
-        "seconds": 0.0,
-        "imported": {"source": source, "kind": arrival.kind, **_trust(ranks, top), "notes": arrival.notes},
-    }
-    if known.opened_as:
-        about["opened_as"] = known.opened_as
+    manifest = EvaluationManifest(
+        collection=CollectionPart(**known.about),
+        encoder=EncoderPart(name=arrival.name, fingerprint=key, prompts={"query": "", "document": ""}),
+        top_k=max(top["rank"].to_list(), default=0),
+        index="imported",
+        imported=Imported(source=source, kind=arrival.kind, **_trust(ranks, top), notes=tuple(arrival.notes)),
+        opened_as=OpenedAs(**known.opened_as) if known.opened_as else None,
+    )
     kept = {} if known.names is None else dict(zip(NAMES, (known.names.queries, known.names.documents), strict=True))
-    write_evaluation(key, about, ranks, top, store, kept)
+    write_evaluation(key, manifest, ranks, top, store, kept)
     return key, True
 
 
-def limits(about: dict[str, Any]) -> list[str]:
+def limits(manifest: EvaluationManifest) -> list[str]:
     """What to say beside an imported evaluation's numbers, a sentence each; nothing for one that was made here.
 
     Args:
-        about: An evaluation's manifest.
+        manifest: An evaluation's manifest.
     """
-    told = about.get("imported")
-    if told is None:
+    origin = manifest.imported
+    if origin is None:
         return []
-    found = [f"Imported from {told['source']} ({told['kind']}); nothing of it was measured here."]
-    if told["missing"]:
+    sentences = [f"Imported from {origin.source} ({origin.kind}); nothing of it was measured here."]
+    if origin.missing:
         exact = "; ".join(
-            f"{setting}: {_in_words(told['exact'][setting])}" for setting in SETTINGS if setting in told["exact"]
+            f"{setting}: {_in_words(origin.exact[setting])}" for setting in SETTINGS if setting in origin.exact
         )
-        found += [
-            f"Its lists are {about['top_k']:,} long at most and lack {told['missing']:,} of {told['relevant']:,} "
-            "relevant passages, which count as standing last: scores are lower bounds, the rank distance is not known.",
-            f"Exact all the same: {exact}.",
+        sentences += [
+            f"Its lists hold at most {manifest.top_k:,} passages and lack {origin.missing:,} of {origin.relevant:,} "
+            "relevant passages, which count as ranked last: scores are lower bounds, the rank distance is not known.",
+            f"These scores are exact all the same: {exact}.",
         ]
-    return [*found, *told["notes"]]
+    return [*sentences, *origin.notes]
 
 
-def _in_words(metrics: list[str]) -> str:
+def _in_words(metrics: Sequence[str]) -> str:
     return "all" if len(metrics) == len(METRICS) else ", ".join(map(label, metrics)) or "none"
 
 

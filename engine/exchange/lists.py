@@ -51,7 +51,7 @@ def lists_of(evaluation: Evaluation, store: Store, depth: int | None = None) -> 
     Raises:
         InputError: If depth is below 1.
     """
-    depth = evaluation.about["top_k"] if depth is None else depth
+    depth = evaluation.manifest.top_k if depth is None else depth
     if depth < 1:
         raise InputError(f"depth must be an integer >= 1, got {depth}")
     try:
@@ -66,12 +66,13 @@ def _vectors(evaluation: Evaluation, store: Store) -> tuple[np.ndarray, np.ndarr
     Raises:
         EngineError: If they are not in the store.
     """
-    about, name = evaluation.about["encoder"], evaluation.about.get("opened_as", {}).get("encoder")
+    of, opened = evaluation.manifest.encoder, evaluation.manifest.opened_as
+    name = opened.encoder if opened else None
     if name is None:
         raise InputError("the vectors of an imported run are not known")
-    options = Options(truncate_dim=about.get("truncate_dim"), dtype=about["dtype"])
-    encoder = open_encoder(name, store, prompts=about["prompts"], max_length=about["max_length"], options=options)
-    if encoder.fingerprint != about["fingerprint"]:
+    options = Options(truncate_dim=of.truncate_dim, dtype=of.dtype)
+    encoder = open_encoder(name, store, prompts=of.prompts, max_length=of.max_length, options=options)
+    if encoder.fingerprint != of.fingerprint:
         raise InputError(f"encoder {name}: it has changed since the evaluation; evaluate again")
     collection, _ = open_evaluated(evaluation, store)
     texts: dict[Role, tuple[str, ...]] = {"query": collection.queries.texts, "document": collection.corpus.texts}

@@ -116,7 +116,7 @@ def write_result(evaluation: Evaluation, folder: Path) -> None:
         evaluation: Whose.
         folder: An existing folder, which will hold `<model>/<revision>/`.
     """
-    about = evaluation.about
+    manifest = evaluation.manifest
     names = {f"{kind}@{cut}": theirs.format(cut) for kind, theirs in _KINDS.items() for cut in _CUTS}
     scores = []
     for row in by_pair(evaluation.ranks(), list(names)).iter_rows(named=True):
@@ -132,15 +132,15 @@ def write_result(evaluation: Evaluation, folder: Path) -> None:
                 **values,
             }
         )
-    name, revision = about["encoder"]["name"], about["encoder"]["fingerprint"]
-    task = re.sub(r"[^\w.-]+", "-", about["collection"]["name"])
+    name, revision = manifest.encoder.name, manifest.encoder.fingerprint
+    task = re.sub(r"[^\w.-]+", "-", manifest.collection.name)
     place = folder / re.sub(r"[^\w.-]+", "-", name.replace("/", "__")) / revision
     place.mkdir(parents=True)
     result = {
-        "dataset_revision": about["collection"]["digest"],
+        "dataset_revision": manifest.collection.digest,
         "task_name": task,
         "mteb_version": None,
-        "evaluation_time": about.get("seconds"),
+        "evaluation_time": manifest.seconds,
         "kg_co2_emissions": None,
         "scores": {"test": scores},
     }

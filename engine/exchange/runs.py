@@ -43,7 +43,7 @@ def write_trec(evaluation: Evaluation, names: Names, lists: Lists, folder: Path)
     for setting, frame in judged.items():
         rows = frame.select("topic", pl.lit(0), "doc_id", pl.lit(1).alias("relevance"))
         _write(rows, folder / f"{setting}.qrels")
-    tag = re.sub(r"\s+", "_", evaluation.about["encoder"]["name"].strip()) or "run"
+    tag = re.sub(r"\s+", "_", evaluation.manifest.encoder.name.strip()) or "run"
     written: tuple[Setting, ...] = ("multi",) if lists.missing else SETTINGS
     with ExitStack() as stack:
         files = {setting: stack.enter_context((folder / f"{setting}.run").open("wb")) for setting in written}

@@ -60,7 +60,7 @@ def _bias(found: Findings, system: System) -> list[Picture | None]:
 
 def _shares(found: Findings, system: System, lines: float) -> Picture:
     members = found.systems[system]
-    k = min(bias.TOP_K, *(one.about["top_k"] for one in members))
+    k = min(bias.TOP_K, *(one.manifest.top_k for one in members))
     shares = pl.concat(bias.language_shares(one.top(), k) for one in members)
     shares = shares.group_by("query_lang", "doc_lang").agg(pl.col("share").sum() / len(members))
     return Picture(

@@ -42,7 +42,7 @@ def bias_findings(found: Findings, collection: Collection, progress: Progress = 
     """
     candidates = dict(Counter(collection.corpus.languages))
     members = {system: found.systems[system] for system in detailed(found)}
-    k = min(TOP_K, *(one.about["top_k"] for ones in members.values() for one in ones))
+    k = min(TOP_K, *(one.manifest.top_k for ones in members.values() for one in ones))
     total, done = sum(map(len, members.values())), 0
     sums: dict[System, list[BiasSums]] = {}
     for system, ones in members.items():

@@ -12,9 +12,8 @@ import polars as pl
 from engine import figures
 from engine.collections.languages import language
 from engine.collections.structures import Collection
-from engine.encoders.resolve import open_collection
 from engine.errors import EngineError
-from engine.evaluation.evaluate import Evaluation, collection_digest
+from engine.evaluation.evaluate import Evaluation, open_evaluated
 from engine.figures.publication import INCHES, POINTS, Layout, set_title_size
 from engine.ranks import metrics
 from engine.ranks.metrics import label
@@ -74,16 +73,10 @@ class Example:
 
 def open_texts(evaluation: Evaluation, store: Store) -> Collection | None:
     """The collection that was evaluated on, if it can still be read and holds the same."""
-    opened = evaluation.about.get("opened_as")
-    if not opened:
-        return None
     try:
-        collection = open_collection(
-            opened["collection"], store, every=opened["every"], skip_invalid=opened["skip_invalid"]
-        )
+        return open_evaluated(evaluation, store)
     except EngineError:
         return None
-    return collection if collection_digest(collection) == evaluation.about["collection"]["digest"] else None
 
 
 def examples(found: Findings, collection: Collection) -> list[Example]:

@@ -49,17 +49,17 @@ def run(found: Findings, repeated: Sequence[str]) -> dict[str, Any]:
         "report": as_values(found.request),
         "shown": {"alphas": list(found.chosen), "best": found.best, "reference": name_of(found.reference)},
         "sweep": found.family.key,
-        "collection": first.about["collection"],
+        "collection": first.manifest.collection.model_dump(mode="json"),
         "evaluations": sorted(
             (
                 {
                     "key": one.key,
-                    "encoder": one.about["encoder"]["fingerprint"],
-                    "prompts": one.about["encoder"]["prompts"],
-                    "max_length": one.about["encoder"]["max_length"],
-                    "top_k": one.about["top_k"],
-                    "index": one.about["index"],
-                    "recipe": one.about["recipe"],
+                    "encoder": one.manifest.encoder.fingerprint,
+                    "prompts": one.manifest.encoder.prompts,
+                    "max_length": one.manifest.encoder.max_length,
+                    "top_k": one.manifest.top_k,
+                    "index": one.manifest.index,
+                    "recipe": one.manifest.recipe,
                 }
                 for _, one in members
             ),

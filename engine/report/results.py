@@ -44,13 +44,13 @@ def settings_table(found: Findings) -> Table:
         count = () if alike else (Cell("" if system.strategy == "untrained" else str(seeds)),)
         rows.append((Cell(_row_name(system)), *count, *cells))
         numbers.append(values)
-    name, about = label(found.request.metric), found.systems[ordered[0]][0].about["collection"]
+    name, evaluated_on = label(found.request.metric), found.systems[ordered[0]][0].manifest.collection
     questions = len(next(iter(found.draws.values())).questions)
     return Table(
         name="settings",
         title=f"{name} and rank distance by ratio",
         caption=f"{name} within one language (mono), across two (cross) and in the pool of all (multi), and rank "
-        f"distance (lower is less biased), on {about['name']} by alpha, the share of monolingual batches; "
+        f"distance (lower is less biased), on {evaluated_on.name} by alpha, the share of monolingual batches; "
         f"{_means(found, alike)}, with 95 % intervals from {questions:,} questions{_seeds_note(found)}. Bold: the best "
         "of a column. "
         "†: cannot be told from the best (multiple comparisons with the best, 95 % confidence).",

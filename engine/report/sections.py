@@ -87,7 +87,7 @@ def compose(found: Findings, store: Store, *, progress: Progress = silent) -> Co
         store: Where texts and checkpoints are.
         progress: Told what is measured.
     """
-    family, about = found.family, found.family.evaluations[0][1].about["collection"]
+    family, evaluated_on = found.family, found.family.evaluations[0][1].manifest.collection
     texts = open_texts(found.family.evaluations[0][1], store)
     drawn, repeated = pictures(found), sources.commands(found, as_arguments(family, found.request))
     parts = [
@@ -103,8 +103,8 @@ def compose(found: Findings, store: Store, *, progress: Progress = silent) -> Co
         question=f"How does alpha, the share of monolingual batches in training, change retrieval within a language, "
         f"across languages and in a pool of all languages, and the bias towards some languages? "
         f"{len(family.evaluations)} checkpoints of {family.recipe.encoder_name}, trained on "
-        f"{family.recipe.collection_name} and evaluated on {family.collection}: {len(about['languages'])} languages, "
-        f"{about['queries']:,} queries, {about['candidates']:,} candidates.",
+        f"{family.recipe.collection_name} and evaluated on {family.collection}: {len(evaluated_on.languages)} "
+        f"languages, {evaluated_on.queries:,} queries, {evaluated_on.candidates:,} candidates.",
         answer=_answer(found),
         sections=[one for one in parts if _holds_something(one)],
         data=record.frames(found),
@@ -269,8 +269,9 @@ def _source_sections(found: Findings, store: Store, repeated: Sequence[str]) -> 
 
 def _seen(found: Findings) -> list[str]:
     """Whether the texts that were evaluated on were seen in training."""
-    counts = [one.about.get("seen_in_training") or {} for _, one in found.family.evaluations]
-    queries, passages = (max((one.get(kind, 0) for one in counts), default=0) for kind in ("queries", "passages"))
+    seen = [evaluation.manifest.seen_in_training for _, evaluation in found.family.evaluations]
+    queries = max((part.queries for part in seen if part), default=0)
+    passages = max((part.passages for part in seen if part), default=0)
     if queries or passages:
         return [
             f"**Not zero-shot**: {queries:,} queries and {passages:,} answering passages of {found.family.collection} "

@@ -53,10 +53,10 @@ class Source:
 
 def sources(found: Findings) -> list[Source]:
     """Data and encoder with their licences."""
-    opened = _opened(found)
-    training = opened.get("training", found.family.recipe.collection_name)
+    opened = found.family.opened_as
+    training = opened.training or ""
     return [
-        _collection(found.family.collection, opened.get("collection", found.family.collection), "evaluated on"),
+        _collection(found.family.collection, opened.collection, "evaluated on"),
         _collection(found.family.recipe.collection_name, training, "trained on"),
         _encoder(found.family.recipe.encoder_name),
     ]
@@ -87,8 +87,8 @@ def _encoder(name: str) -> Source:
 
 def bibtex(found: Findings) -> str:
     """BibTeX of the method, the collections and the encoder."""
-    opened = _opened(found)
-    fetched = [name for name in COLLECTIONS if name in (opened.get("collection"), opened.get("training"))]
+    opened = found.family.opened_as
+    fetched = [name for name in COLLECTIONS if name in (opened.collection, opened.training)]
     lareqa = ["lareqa"] if fetched else []
     return citations.bibtex(["hybrid-batch", *lareqa, *fetched, found.family.recipe.encoder_name]) + "\n"
 
@@ -115,9 +115,8 @@ def commands(found: Findings, report: Sequence[str]) -> list[str]:
         found: What the report tells.
         report: The arguments of the report itself.
     """
-    opened = _opened(found)
-    evaluations = opened.get("evaluations", [opened.get("collection", "")])
-    names = [opened.get("training", found.family.recipe.collection_name), *evaluations]
+    opened = found.family.opened_as
+    names = [opened.training, *opened.evaluations]
     fetched = [["fetch", name] for name in dict.fromkeys(names) if name in COLLECTIONS]
     lines = [*fetched, *_sweeps(found), list(report)]
     return [f"python -m engine {shlex.join(line)}" for line in lines]
@@ -143,11 +142,6 @@ def _sweeps(found: Findings) -> list[list[str]]:
 
 def _listed(values: Sequence[float]) -> str:
     return ",".join(f"{value:g}" for value in values)
-
-
-def _opened(found: Findings) -> dict[str, Any]:
-    """How the sweep's parts were opened."""
-    return dict(found.family.evaluations[0][1].about.get("opened_as") or {})
 
 
 def checkpoints_table(found: Findings, store: Store) -> Table:

@@ -14,6 +14,7 @@ import polars as pl
 from engine.collections.structures import SETTINGS
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
+from engine.evaluation.manifest import OpenedAs
 from engine.ranks.metrics import METRICS
 from engine.significance.draws import UTILITY_PARTS, checked_weights
 from engine.storage.store import digest
@@ -44,7 +45,18 @@ class Family:
     @property
     def collection(self) -> str:
         """Name of the collection that is evaluated on."""
-        return self.evaluations[0][1].about["collection"]["name"]
+        return self.evaluations[0][1].manifest.collection.name
+
+    @property
+    def opened_as(self) -> OpenedAs:
+        """How its parts are opened again; names of the recipe stand in for what no sweep has written down."""
+        opened = self.evaluations[0][1].manifest.opened_as or OpenedAs(collection=self.collection)
+        known = {
+            "base": opened.base or self.recipe.encoder_name,
+            "training": opened.training or self.recipe.collection_name,
+            "evaluations": opened.evaluations or (opened.collection,),
+        }
+        return opened.model_copy(update=known)
 
 
 def families(evaluations: Sequence[Evaluation]) -> list[Family]:
@@ -56,15 +68,15 @@ def families(evaluations: Sequence[Evaluation]) -> list[Family]:
     groups: dict[str, dict[str, tuple[Recipe, Evaluation]]] = {}
     bases = {}
     for evaluation in evaluations:
-        about, on = evaluation.about, evaluation.about["collection"]["digest"]
-        if about["encoder"]["max_length"] is not None:
+        encoder, on = evaluation.manifest.encoder, evaluation.manifest.collection.digest
+        if encoder.max_length is not None:
             continue
-        bases[about["encoder"]["fingerprint"], digest(about["encoder"]["prompts"]), on] = evaluation
+        bases[encoder.fingerprint, digest(encoder.prompts), on] = evaluation
         try:
-            recipe = Recipe.from_dict(about["recipe"])
+            recipe = Recipe.from_dict(evaluation.manifest.recipe or {})
         except InputError:
             continue  # trained by nobody here, or by another version: its evaluation still stands alone
-        if about["encoder"]["prompts"] == recipe.prompts:
+        if encoder.prompts == recipe.prompts:
             members = groups.setdefault(digest("family", recipe.family(), on), {})
             members[digest(recipe.determinants())] = recipe, evaluation
     return [_family(key, tuple(members.values()), bases) for key, members in groups.items()]
@@ -74,19 +86,17 @@ def _family(
     key: str, members: tuple[tuple[Recipe, Evaluation], ...], bases: Mapping[tuple[str, str, str], Evaluation]
 ) -> Family:
     recipe, evaluation = members[0]
-    on = evaluation.about["collection"]["digest"]
+    on = evaluation.manifest.collection.digest
     return Family(key, recipe, members, bases.get((recipe.encoder, digest(recipe.prompts), on)))
 
 
 def sweep_arguments(family: Family) -> list[str]:
     """What stands behind `python -m engine` to make more of a sweep; its ratios and seeds are to be added."""
-    recipe, opened = family.recipe, family.evaluations[0][1].about.get("opened_as") or {}
+    recipe, opened = family.recipe, family.opened_as
     # With fewer collections to keep apart, other questions would be left out of training: another sweep.
-    evaluations = opened.get("evaluations", [opened.get("collection", family.collection)])
-    command = ["sweep", "--encoder", opened.get("base", recipe.encoder_name)]
-    command += ["--train", opened.get("training", recipe.collection_name)]
-    command += ["--eval", ",".join(evaluations), "--method", recipe.method]
-    command += ["--every", str(opened["every"])] if opened.get("every", 1) != 1 else []
+    command = ["sweep", "--encoder", opened.base or "", "--train", opened.training or ""]
+    command += ["--eval", ",".join(opened.evaluations), "--method", recipe.method]
+    command += ["--every", str(opened.every)] if opened.every != 1 else []
     defaults = asdict(DEFAULTS[recipe.method])
     for name, value in asdict(recipe.settings).items():
         if value is not None and value != defaults[name]:

@@ -18,6 +18,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_collection, open_encoder
 from engine.errors import EngineError, InputError, TrainingError
 from engine.evaluation.evaluate import evaluate, evaluation_key, find_evaluation
+from engine.evaluation.manifest import OpenedAs
 from engine.progress import WHOLE, Observer, Progress, silent, unobserved
 from engine.storage.store import Store
 from engine.training.merge import merge_checkpoints
@@ -154,7 +155,7 @@ def _encode_all(opened: _Opened, progress: Progress) -> None:
             opened.encoder,
             collection,
             opened.store,
-            about=_opened_as(opened.sweep, name, opened.sweep.encoder),
+            opened_as=_opened_as(opened.sweep, name, opened.sweep.encoder),
             progress=progress,
         )
     if opened.sweep.method == "head":
@@ -203,7 +204,7 @@ def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer)
             key = train(recipe, opened.encoder, opened.training, store, progress=progress, observe=observe)
         checkpoint = open_encoder(key, store)
         for name, collection in opened.evaluations.items():
-            evaluate(checkpoint, collection, store, about=_opened_as(opened.sweep, name, key), progress=progress)
+            evaluate(checkpoint, collection, store, opened_as=_opened_as(opened.sweep, name, key), progress=progress)
     except EngineError as error:
         return Failure(recipe.label, str(error))
     except Exception as error:  # a library's own failure, of whatever kind, must not stop the other recipes
@@ -211,10 +212,15 @@ def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer)
     return None
 
 
-def _opened_as(sweep: Sweep, collection: str, encoder: str) -> dict[str, object]:
-    opened = {"collection": collection, "every": sweep.every, "skip_invalid": False, "encoder": encoder}
-    asked = {"base": sweep.encoder, "training": sweep.training, "evaluations": list(sweep.evaluations)}
-    return {"opened_as": opened | asked}
+def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
+    return OpenedAs(
+        collection=collection,
+        every=sweep.every,
+        encoder=encoder,
+        base=sweep.encoder,
+        training=sweep.training,
+        evaluations=sweep.evaluations,
+    )
 
 
 def results(sweep: Sweep, store: Store) -> pl.DataFrame:

@@ -155,13 +155,12 @@ def _results(made: _Made, folder: Path, evaluations: list[Evaluation]) -> list[_
     own = SentenceEncoder(folder, made.recipe.label).fingerprint
     found: dict[tuple[str, bool], _Result] = {}
     for evaluation in evaluations:
-        about, encoder = evaluation.about, evaluation.about["encoder"]
-        as_trained = encoder["prompts"] == made.recipe.prompts and encoder["max_length"] is None
-        if as_trained and encoder["fingerprint"] in (own, made.recipe.encoder):
-            trained, seen = encoder["fingerprint"] == own, sum((about.get("seen_in_training") or {}).values())
-            on = about["collection"]
+        seen, encoder = evaluation.manifest.seen_in_training, evaluation.manifest.encoder
+        as_trained = encoder.prompts == made.recipe.prompts and encoder.max_length is None
+        if as_trained and encoder.fingerprint in (own, made.recipe.encoder):
+            trained, on = encoder.fingerprint == own, evaluation.manifest.collection
             scores = evaluation.figures()["settings"]
-            found[on["digest"], trained] = _Result(on["name"], trained, scores, evaluation.key, seen)
+            found[on.digest, trained] = _Result(on.name, trained, scores, evaluation.key, seen.texts if seen else 0)
     names = {digest: row.collection for (digest, trained), row in found.items() if trained}
     return [found[at] for at in sorted(found, key=lambda at: (names.get(at[0], ""), at)) if at[0] in names]
 

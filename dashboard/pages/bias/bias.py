@@ -29,7 +29,7 @@ if cached.summary(one.key).rank_distance.is_empty():
         "there is no bias to measure."
     )
     st.stop()
-if not one.about["top_k"]:
+if not one.manifest.top_k:
     st.info("Only where the relevant passages rank was imported, not what else was retrieved: bias cannot be measured.")
     st.stop()
 

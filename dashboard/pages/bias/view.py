@@ -185,7 +185,7 @@ def draw_probes(one: cached.Listed, found: Suite, codes: list[str], k: int) -> N
     if value["one_target_gap"]["value"] is None:
         st.info("No query has a relevant passage in its own language and in another.")
         return
-    targets, removed = bias_data.probes(one.key, one.about["collection"]["candidates"])
+    targets, removed = bias_data.probes(one.key, one.manifest.collection.candidates)
     st.markdown(
         f"Alone in the pool, the passage in the query's language reaches a mean reciprocal rank "
         f"{told(value['one_target_gap'])} above that of one in another language. Taking it out costs "
@@ -229,7 +229,7 @@ def draw_agreement(one: cached.Listed, found: Suite, codes: list[str], k: int) -
         f"The rankings of two versions of a question correlate by {told(row)} on average (the same ranking for all: "
         f"1; random rankings: 0), judged by their first {k}."
     )
-    frame = bias_data.agreement(one.key, one.about["collection"]["candidates"], k)
+    frame = bias_data.agreement(one.key, one.manifest.collection.candidates, k)
     held = set(frame["query_lang"])
     figure = figures.agreement_heatmap(frame, [code for code in codes if code in held])
     st.plotly_chart(figure, key="agreement", config=widgets.CHART)

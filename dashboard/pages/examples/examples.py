@@ -14,7 +14,7 @@ if not cached.can_read(one):
     st.stop()
 warnings.draw(one)
 collection = cached.collection_of(one)
-codes = one.about["collection"]["languages"]
+codes = one.manifest.collection.languages
 
 own_text = ""
 if cached.can_search(one):
@@ -50,7 +50,7 @@ with left:
     st.subheader("First of the pool" if doc_lang is None else f"First {language(doc_lang).name} passages")
     widgets.passage_list(examples.retrieved(one, collection, question, query_lang, doc_lang))
     st.caption(
-        f"From the first {one.about['top_k']} of the pool; the answer in {language(doc_lang or query_lang).name} "
+        f"From the first {one.manifest.top_k} of the pool; the answer in {language(doc_lang or query_lang).name} "
         "comes last if it is not among those shown."
     )
 with right:

@@ -67,7 +67,7 @@ with st.container(border=True):
     for name in chosen:
         st.caption(f"**{name}**: {FORMATS[name]}.")
     if "trec" in chosen:
-        st.caption(f"Each list of a TREC run holds at most {one.about['top_k']:,} passages.")
+        st.caption(f"Each list of a TREC run holds at most {one.manifest.top_k:,} passages.")
     st.download_button(
         "Download as zip",
         lambda: exchange.zipped(one.key, chosen),

@@ -59,7 +59,7 @@ def pick_family() -> results.Family:
         st.markdown(
             f"- {len(family.evaluations)} checkpoints of **{family.recipe.encoder_name}**, trained on "
             f"**{family.recipe.collection_name}**, evaluated on **{family.collection}** "
-            f"({family.evaluations[0][1].about['collection']['queries']:,} queries)\n"
+            f"({family.evaluations[0][1].manifest.collection.queries:,} queries)\n"
             f"- method {family.recipe.method}, {settings.steps} steps of {settings.batch_size} pairs, learning rate "
             f"{settings.learning_rate:g}, temperature {settings.temperature:g}\n"
             f"- sweep `{family.key[:12]}`, base encoder `{family.recipe.encoder[:12]}`"

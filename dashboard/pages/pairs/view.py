@@ -19,11 +19,11 @@ NOBODY = "nothing"
 
 def pick_other(one: cached.Listed) -> cached.Listed | None:
     """Pick another checkpoint, evaluated on the same collection, to compare with; None for none."""
-    on = one.about["collection"]["digest"]
+    on = one.manifest.collection.digest
     others = {
         listed.checkpoint: listed
         for listed in cached.evaluations()
-        if listed.about["collection"]["digest"] == on and listed.key != one.key
+        if listed.manifest.collection.digest == on and listed.key != one.key
     }
     with st.sidebar:
         name = st.selectbox("Compare with", [NOBODY, *others], key="compare", bind="query-params")

@@ -165,7 +165,7 @@ def tell_source(view: View) -> None:
     elif task.collection and (own := data.own_evaluations(task.collection)):
         text += f"What you evaluated on {task.collection} is marked {YOURS}."
         for one in own:
-            for message in checks.training_alarms(one.about)["message"]:
+            for message in checks.training_alarms(one.manifest)["message"]:
                 st.warning(f"{one.checkpoint}: {message}.", icon=":material/warning:")
     elif task.collection:
         text += f"Evaluate a checkpoint on {task.collection}, and it stands here too."
