@@ -84,7 +84,7 @@ def test_ranks_are_those_of_the_models_own_similarity(
     made = evaluate(encoder, tiny_collection, store)
     expected = oracle_ranks(model, tiny_collection)
     assert made.ranks()["rank_in_pool"].to_list() == expected
-    assert made.about["encoder"]["similarity"] == similarity
+    assert made.manifest.encoder.similarity == similarity
     if similarity != "cosine":
         change_json(folder / "config_sentence_transformers.json", similarity_fn_name="cosine")
         other = evaluate(SentenceEncoder(folder, "x"), tiny_collection, store)
