@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import contextlib
-=======
->>>>>>> fc93177 (Tests: a damaged config names its file)
 import json
 from collections.abc import Callable
 from pathlib import Path
