@@ -307,6 +307,25 @@ def test_what_is_missing_beside_a_run_is_told(store, written) -> None:
         exchange.import_file(out / "multi.run", store)
 
 
+@pytest.mark.parametrize("mark", ["%", "%20", "\u3000", "\u00a0", "é"])
+def test_ids_with_any_mark_are_read_from_files_of_others_and_from_ours(collection, store, tmp_path, mark) -> None:
+    texts, queries, qrels = builders.beir_rows(collection)
+    for row in [*texts, *queries]:
+        row["_id"] = f"a{mark}{row['_id']}"
+    judged = [(f"a{mark}{query}", f"a{mark}{document}", score) for query, document, score in qrels]
+    folder = builders.write_beir(tmp_path / "marked", texts, queries, judged)
+    evaluation = evaluated(collection, store, opened_as=str(folder))
+    exchange.export_evaluation(evaluation, store, tmp_path / "out", ["trec"])
+    ours = tmp_path / "out" / "multi.run"
+    theirs = tmp_path / "theirs.run"
+    raw = re.sub("a(%25|%E3%80%80|%C2%A0)", lambda found: "a" + ("%" if "%" in mark else mark), ours.read_text())
+    theirs.write_text(raw)
+    assert (raw != ours.read_text()) == (mark != "é")
+    for file, more in ((ours, {}), (theirs, {"collection": str(folder)})):
+        found = exchange.import_file(file, store, name=file.name, **more)
+        assert same_ranks(evaluation, find_evaluation(store, found.key))
+
+
 def test_judged_passages_that_are_not_in_the_corpus_are_counted(store, written) -> None:
     out = written(seed=3)
     whole = find_evaluation(store, exchange.import_file(out / "multi.run", store).key)

@@ -15,6 +15,7 @@ from engine.errors import InputError
 from engine.storage.files import check_regular, open_bytes
 
 _SHOWN = 3  # of the files that are in the way
+_WORD = re.compile(r"[^ \t\r\f\v]+")
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
 _HALF = re.compile("[\\ud800-\\udbff](?![\\udc00-\\udfff])|(?<![\\ud800-\\udbff])[\\udc00-\\udfff]")
 
@@ -36,6 +37,11 @@ def numbered_lines(file: Path) -> Iterator[tuple[str, str]]:
         raise InputError(f"{file}:{number}: not text in UTF-8; expected a text file") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{file}: cannot be read ({_reason(error)}); give an existing file") from error
+
+
+def words(line: str) -> list[str]:
+    """A line's words between spaces and tabs, as trec_eval reads them: other white space may be part of an id."""
+    return line.split() if line.isascii() else _WORD.findall(line)
 
 
 def read_json(file: Path) -> object:

@@ -73,7 +73,7 @@ class Names:
 
 def query_id(question: str, language: str) -> str:
     """What a query is called outside: its question's id and its language, without white space."""
-    return f"{_one_word(question)}-{language}"
+    return f"{one_word(question)}-{language}"
 
 
 def document_id(language: str, position: int) -> str:
@@ -103,8 +103,8 @@ def open_named(name: str, store: Store, *, every: int = 1, skip_invalid: bool = 
         return collection, names_of(collection)
     queries, corpus = collection.queries, collection.corpus
     return collection, Names.of(
-        list(zip(map(_one_word, own[0]), queries.questions, queries.languages, strict=True)),
-        list(zip(map(_one_word, own[1]), corpus.languages, strict=True)),
+        list(zip(map(one_word, own[0]), queries.questions, queries.languages, strict=True)),
+        list(zip(map(one_word, own[1]), corpus.languages, strict=True)),
     )
 
 
@@ -131,7 +131,7 @@ def write_map(names: Names, file: Path) -> None:
         pl.lit("query").alias("kind"),
         pl.col("query_id").alias("id"),
         pl.col("query_lang").alias("lang"),
-        pl.col("question").map_elements(_one_word, return_dtype=pl.String),
+        pl.col("question").map_elements(one_word, return_dtype=pl.String),
     )
     documents = names.documents.select(
         pl.lit("document").alias("kind"),
@@ -180,6 +180,6 @@ def read_map(file: Path) -> Names:
     return Names.of(list(queries.values()), sorted(documents.values(), key=lambda row: row[1]))
 
 
-def _one_word(text: str) -> str:
+def one_word(text: str) -> str:
     """The text without white space, as URLs write it."""
     return re.sub(r"[\s%]", lambda found: quote(found[0]), text)

@@ -148,6 +148,7 @@ def _run(file: Path, store: Store, beside: _Beside, collection: str | None, name
     if judged is None:
         raise InputError(f"{file}: judgements are missing; give them as well, or the collection that has them")
     run, tag = trec.read_run(file)
+    run, judged = (trec.with_known_ids(frame, names) for frame in (run, judged))
     judged, notes = trec.without_unknown_passages(judged, names, known.about["name"] if qrels is None else qrels.name)
     ranks, top = trec.place_run(run, judged, names)
     called = name or sidecar.get("encoder", {}).get("name") or tag

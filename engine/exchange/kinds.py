@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from engine.errors import InputError
-from engine.exchange.files import read_json
+from engine.exchange.files import read_json, words
 from engine.ranks.schema import RANKS, TOP
 from engine.storage.files import open_bytes
 
@@ -84,14 +84,14 @@ def _of_json(file: Path) -> Kind:
 
 
 def _of_line(line: str) -> Kind | None:
-    cells, words = line.split("\t"), line.split()
+    cells, parts = line.split("\t"), words(line)
     if cells[0] in ("kind", "query", "document") and len(cells) in (3, 4):
         return "languages"
-    if words[0] == "query-id" or len(words) < 3:
-        return "qrels" if words[0] == "query-id" else None
-    if words[1] == "Q0" or (len(words) == 6 and _is_number(words[3]) and _is_number(words[4])):
+    if parts[0] == "query-id" or len(parts) < 3:
+        return "qrels" if parts[0] == "query-id" else None
+    if parts[1] == "Q0" or (len(parts) == 6 and _is_number(parts[3]) and _is_number(parts[4])):
         return "run"
-    return "qrels" if len(words) in (3, 4) and _is_number(words[-1]) else None
+    return "qrels" if len(parts) in (3, 4) and _is_number(parts[-1]) else None
 
 
 def _is_number(word: str) -> bool:

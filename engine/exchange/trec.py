@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from engine.errors import InputError
-from engine.exchange.files import numbered_lines
-from engine.exchange.ids import Names
+from engine.exchange.files import numbered_lines, words
+from engine.exchange.ids import Names, one_word
 from engine.ranks.schema import RANKS, TOP, check_frame
 
 _RUN = {"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int64, "score": pl.Float64, "place": pl.String}
@@ -35,7 +35,7 @@ def read_run(file: Path) -> tuple[pl.DataFrame, str]:
     rows: list[tuple[str, str, int, float, str]] = []
     tag, seen = "", set()
     for place, line in numbered_lines(file):
-        cells = line.split()
+        cells = words(line)
         try:
             query, _, document, rank, score, tag = cells
             row = (query, document, int(float(rank)), float(score), place)
@@ -63,7 +63,7 @@ def read_qrels(file: Path) -> pl.DataFrame:
     """
     rows: dict[tuple[str, str], tuple[str, str, str]] = {}
     for place, line in numbered_lines(file):
-        cells = line.split()
+        cells = words(line)
         if cells[0] == "query-id":
             continue
         try:
@@ -82,6 +82,25 @@ def read_qrels(file: Path) -> pl.DataFrame:
 def _got(line: str, before: Sized) -> str:
     """The beginning of a line for an error; nothing if no line before it was of the expected kind."""
     return f"; got {line[:_SHOWN]!r}" if before else ""
+
+
+def with_known_ids(frame: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """The rows with their ids as the names have them.
+
+    Our exports escape white space and % in ids, other files do not: of each column, all ids are taken as they are, or
+    all are escaped, whichever more of them are known by.
+
+    Args:
+        frame: What `read_run` or `read_qrels` gave.
+        names: The ids.
+    """
+    for known, column in ((names.queries, "query_id"), (names.documents, "doc_id")):
+        ids = frame[column].unique()
+        escaped = ids.map_elements(one_word, return_dtype=pl.String)
+        before, after = (series.is_in(known[column].implode()).sum() for series in (ids, escaped))
+        if after > before:
+            frame = frame.with_columns(pl.col(column).replace_strict(ids, escaped))
+    return frame
 
 
 def without_unknown_passages(qrels: pl.DataFrame, names: Names, file: str) -> tuple[pl.DataFrame, list[str]]:
