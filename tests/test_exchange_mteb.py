@@ -227,7 +227,7 @@ def test_an_imported_result_is_kept_once(store, tmp_path) -> None:
     file = write_result(tmp_path, new_layout(test=[subset("zho-ara", "zho-Hans", "ara-Arab")]))
     first, second = exchange.import_file(file, store), exchange.import_file(file, store)
     assert (first.kind, first.new, second.new, first.key) == ("result", True, False, second.key)
-    assert first.title == "org/m on MLQARetrieval (test), 1 language pairs"
+    assert first.title == "org/m on MLQARetrieval (test), 1 language pair"
     [(key, about)] = store.entries("imports")
     assert (key, about["task"], about["model"], about["split"], about["source"]) == (
         first.key,

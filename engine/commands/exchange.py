@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         help="a run's language map: kind (query or document), id, lang, question, by tabs; every candidate is in it",
     )
     bring.add_argument("--collection", help="what was searched; with --languages, only what to call it")
-    bring.add_argument("--name", help="what to call what was evaluated; default: what the file tells")
+    bring.add_argument("--name", help="what to call what was evaluated; default: what the file says")
     bring.set_defaults(command=_import)
 
     take = commands.add_parser("export", help="write an evaluation, a collection or a checkpoint for other tools")
@@ -95,11 +95,11 @@ def _export(options: argparse.Namespace) -> None:
 
 
 def _chosen(options: argparse.Namespace) -> str:
-    """What is to be exported; refuses what does not go together."""
+    """What to export; refuses options that exclude each other."""
     from engine.errors import InputError
 
     if options.encoder and not options.collection:
-        raise InputError("export: --encoder came without --collection; give both, or a key with --evaluation")
+        raise InputError("export: --encoder needs --collection; give both, or a key with --evaluation")
     given = {
         "--checkpoint": options.checkpoint,
         "--evaluation": options.evaluation,
@@ -108,7 +108,7 @@ def _chosen(options: argparse.Namespace) -> str:
     }
     chosen = [name for name, value in given.items() if value]
     if len(chosen) != 1:
-        raise InputError(f"export: {' and '.join(chosen) or 'nothing'} came; give one of {', '.join(given)}")
+        raise InputError(f"export: give exactly one of {', '.join(given)}; got {' and '.join(chosen) or 'none'}")
     allowed = {"--checkpoint": [], "--collection": ["beir"]}.get(chosen[0])
     if allowed is not None and options.format not in (None, allowed):
         raise InputError(f"format {','.join(options.format)!r}: {chosen[0]} alone has one format; leave --format out")

@@ -79,7 +79,7 @@ def import_file(
         qrels: Judgements of a run; by default the file of its name with `.qrels`, else the collection's own.
         languages: Language map of a run; by default `languages.tsv` beside it, unless a collection is given.
         collection: Catalog name or folder of the collection that was searched; with `languages`, only what to call it.
-        name: What to call what was evaluated; by default what the file tells.
+        name: What to call what was evaluated; by default what the file says.
 
     Raises:
         InputError: If a file cannot be used; the message names the file, the place, and what was expected.
@@ -89,7 +89,7 @@ def import_file(
     if kind == "result":
         return _import_result(file, store, name)
     if kind not in ("run", "ranks", None):
-        raise InputError(f"{file}: is {DESCRIPTIONS[kind]} and is not imported alone; give {EXPECTED}")
+        raise InputError(f"{file}: is {DESCRIPTIONS[kind]}, which is not imported alone; give {EXPECTED}")
     if kind == "ranks":
         arrival, known = _ranks(file, store, collection, name)
     else:
@@ -106,10 +106,11 @@ def _import_result(file: Path, store: Store, name: str | None) -> Imported:
     key = digest("import", SCHEMA_VERSION, about, [column.to_list() for column in result.pairs.iter_columns()])
     new = store.get("imports", key) is None
     if new:
-        told = {**about, "split": result.split, "source": file.name, "notes": list(result.notes)}
-        with store.writing("imports", key, told) as folder:
+        manifest = {**about, "split": result.split, "source": file.name, "notes": list(result.notes)}
+        with store.writing("imports", key, manifest) as folder:
             result.pairs.write_parquet(folder / "pairs.parquet")
-    title = f"{model} on {task} ({result.split}), {result.pairs.height} language pairs"
+    pairs = f"{result.pairs.height} language pair{'s' if result.pairs.height > 1 else ''}"
+    title = f"{model} on {task} ({result.split}), {pairs}"
     return Imported(str(file), "result", key, title, result.notes, new)
 
 
@@ -157,7 +158,7 @@ def _run(file: Path, store: Store, beside: _Beside, collection: str | None, name
 
 
 def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[str]:
-    """What stands out in a run's lists."""
+    """What is unusual in a run's lists."""
     query, notes = ["question", "query_lang"], []
     listed, judged = top.select(query).unique().height, ranks.select(query).unique().height
     unjudged = run["query_id"].n_unique() - listed

@@ -1,4 +1,4 @@
-"""What a file from elsewhere is, told by its content and never by its name."""
+"""What a file from elsewhere is: its content says it, never its name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DESCRIPTIONS: Mapping[Kind, str] = {
 }
 """How each kind is called in messages."""
 
-EXPECTED = "a TREC run with judgements, a frame of ranks, an MTEB result, or a zip archive of these"
+EXPECTED = "a TREC run with judgements, a frame of ranks, or an MTEB result"
 
 _START = 2**16  # bytes
 _LINES = 5  # that are looked at

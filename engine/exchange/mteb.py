@@ -80,12 +80,12 @@ def read_result(file: Path, model: str | None = None) -> Result:
 
     Args:
         file: The file; its model's name and revision come from `model_meta.json` beside it, else from the folders
-            `<organisation>__<model>/<revision>/` that it stands in.
+            `<organisation>__<model>/<revision>/` that it is in.
         model: The model's name, in place of that.
 
     Raises:
         NoRetrievalError: If its task is no retrieval task.
-        InputError: If it is no result file, has no retrieval scores of known languages, or no model can be told.
+        InputError: If it is no result file, has no retrieval scores of known languages, or no model is named.
     """
     content = read_json(file)
     if not isinstance(content, dict):
@@ -152,7 +152,7 @@ _Subset = tuple[str, list[str] | None, dict[str, Any]]
 
 
 def _rows(subsets: list[_Subset], system: tuple[str, str, str, str], place: str) -> tuple[pl.DataFrame, list[str]]:
-    """Rows of `PUBLISHED_PAIRS` by pair, and the subsets whose languages cannot be told, each with the reason."""
+    """Rows of `PUBLISHED_PAIRS` by pair, and the subsets whose languages are not known, each with the reason."""
     rows, skipped = [], []
     for subset, languages, scores in subsets:
         try:
@@ -173,7 +173,7 @@ def _rows(subsets: list[_Subset], system: tuple[str, str, str, str], place: str)
 
 
 def _splits(content: dict[str, Any], file: Path) -> dict[str, list[_Subset]]:
-    """Scores by split: rows of subset, its languages where they are told, and the scores."""
+    """Scores by split: rows of subset, its languages where they are given, and the scores."""
     if "scores" in content:
         splits = content["scores"]
         if not isinstance(splits, dict):
@@ -208,7 +208,7 @@ def _pair(subset: str, languages: list[str] | None, scores: dict[str, Any], task
     """Query and document language.
 
     Raises:
-        InputError: If they cannot be told.
+        InputError: If they are not known.
     """
     if "I2T" in task:
         raise InputError("its queries are images; expected texts")
@@ -241,13 +241,13 @@ def _scores(scores: dict[str, Any], place: str) -> list[float]:
 def _model(file: Path, given: str | None) -> tuple[str, str]:
     """The model's name and revision."""
     meta = file.with_name(META)
-    told = read_json(meta) if meta.is_file() else {}
-    told = told if isinstance(told, dict) else {}
+    content = read_json(meta) if meta.is_file() else {}
+    described = content if isinstance(content, dict) else {}
     revision, folder = file.absolute().parent.name, file.absolute().parent.parent.name
     in_folders = "__" in folder
-    name = given or told.get("name") or (folder.replace("__", "/", 1) if in_folders else None)
+    name = given or described.get("name") or (folder.replace("__", "/", 1) if in_folders else None)
     if not isinstance(name, str):
         raise InputError(
             f"{file}: names no model; give its name, put {META} beside it, or keep it in <model>/<revision>/"
         )
-    return name, str(told.get("revision") or (revision if in_folders else UNKNOWN))
+    return name, str(described.get("revision") or (revision if in_folders else UNKNOWN))

@@ -46,7 +46,7 @@ def write_tables(evaluation: Evaluation, folder: Path, kind: Kind) -> None:
 
 
 def read_ranks(file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Read a frame of ranks, and the frame `top` that stands beside it, if one does.
+    """Read a frame of ranks, and the frame `top` beside it, if there is one.
 
     Args:
         file: Parquet or CSV with the columns of `RANKS`; languages may be written as other data sets do.
@@ -65,7 +65,7 @@ def read_ranks(file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def beside(file: Path) -> Path:
-    """Where the frame `top` stands that belongs to a frame of ranks."""
+    """Where the frame `top` of a frame of ranks is."""
     return file.with_name(f"top{file.suffix}")
 
 

@@ -163,7 +163,7 @@ def _report_unused(folder: _Folder, outcome: Outcome, collection: str | None) ->
         elif kind == "languages" and collection is not None:
             outcome.notes.append(f"Not needed: {file.name}; the collection has the languages.")
         elif kind == "zip":
-            outcome.faults.append(f"{file}: is a zip archive in a folder or an archive; unpack it first")
+            outcome.faults.append(f"{file}: is a zip archive; unpack it first")
         else:
             outcome.faults.append(f"{file}: is {DESCRIPTIONS[kind]} that fits none or several of the other files")
 

@@ -84,7 +84,7 @@ if checkpoints:
         key = left.selectbox("Checkpoint", list(checkpoints), format_func=checkpoints.get, key="export-checkpoint")
         folder = right.text_input("New folder on this machine", key="export-folder", placeholder="/data/my-checkpoint")
         st.caption(
-            "An ordinary sentence-transformers folder, with a model card that tells its recipe, data and results."
+            "An ordinary sentence-transformers folder, with a model card that lists its recipe, data and results."
         )
         if st.button("Write the checkpoint", key="write-checkpoint", disabled=not folder):
             count = exchange.write_checkpoint(key, folder)
