@@ -106,7 +106,7 @@ def test_rows_that_are_left_out_are_counted_on_standard_error(ready: Run, tmp_pa
     [
         (["--collection", "nothing"], ["'nothing'", "neither a folder nor one of", "xquad-r"]),
         (["--collection", "xquad-r"], ["xquad-r", "not fetched yet", "python -m engine fetch xquad-r"]),
-        (["--collection", "model"], ["config", "no known language code"]),
+        (["--collection", "model"], ["config", "language 'config' is unknown"]),
         (["--collection", "empty"], ["empty", "no <language>.json", "fetch or copy"]),
         (["--encoder", "nothing"], ["'nothing'", "neither a folder", "multilingual-e5-small"]),
         (["--encoder", "empty"], ["empty", "no model is there", "give a model's folder"]),

@@ -153,7 +153,21 @@ def test_a_folder_without_a_collection_is_named(tmp_path: Path):
 def test_an_unknown_language_code_is_named_with_its_file(tiny_folder: Path):
     (tiny_folder / "en.json").rename(tiny_folder / "english.json")
     message = _message(tiny_folder)
-    assert message.startswith(f"{tiny_folder / 'english.json'}: 'english' is no known language code; allowed are ar,")
+    assert message.startswith(f"{tiny_folder / 'english.json'}: language 'english' is unknown; expected a tag")
+
+
+def test_a_file_may_be_named_by_any_tag_of_its_language(tiny_folder: Path):
+    usual = read_collection(tiny_folder)
+    (tiny_folder / "en.json").rename(tiny_folder / "ENG_Latn.json")
+    collection = read_collection(tiny_folder)
+    assert (collection.languages, collection.queries) == (usual.languages, usual.queries)
+
+
+def test_two_files_of_one_language_are_refused_and_both_are_named(tiny_folder: Path):
+    (tiny_folder / "en-GB.json").write_bytes((tiny_folder / "en.json").read_bytes())
+    assert _message(tiny_folder) == (
+        f"{tiny_folder / 'en.json'}: the language is en, which en-GB.json has already; keep one file per language"
+    )
 
 
 @pytest.mark.parametrize(

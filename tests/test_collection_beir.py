@@ -57,6 +57,14 @@ def test_a_small_folder_reads_as_what_was_written(folder: Path):
     assert collection.skipped == ()
 
 
+def test_tags_of_one_language_are_one_language(folder: Path):
+    for file in (folder / "corpus.jsonl", folder / "queries.jsonl"):
+        file.write_text(file.read_text().replace('"lang": "en"', '"lang": "en-GB"', 1).replace('"de"', '"deu-Latn"'))
+    collection = read_collection(folder)
+    assert collection.languages == ("de", "en")
+    assert collection.corpus.languages == ("de", "en", "en")
+
+
 def test_a_query_may_have_several_relevant_documents_and_a_score_of_zero_is_none(folder: Path):
     assert relevant_texts(read_collection(folder)) == {
         ("a", "de"): {("de", "Bienen machen Honig.")},

@@ -9,11 +9,11 @@ import pytest
 
 from engine import bias, figures
 from engine.bias.language_probe import identity
-from engine.collections.languages import LANGUAGES as LANGUAGE_NAMES
 from engine.figures.bias_suite import OUTCOME_STYLE
 from engine.figures.style import ACCENT, GREY, INK
 from engine.ranks.schema import RANKS
 from tests.bias_builders import LANGUAGES, ranked
+from tests.test_languages import XM3600
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ def test_languages_beyond_the_colours_differ_in_symbol():
     points = pl.DataFrame(
         {
             "doc": range(20),
-            "doc_lang": sorted(LANGUAGE_NAMES)[:20],
+            "doc_lang": XM3600[:20],
             "group": [0] * 20,
             "x": np.arange(20.0),
             "y": np.arange(20.0),

@@ -15,7 +15,6 @@ import pytest
 from plotly.colors import hex_to_rgb, sample_colorscale
 
 from engine import figures
-from engine.collections.languages import LANGUAGES
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluations
 from engine.figures.cells import drawn_cells
@@ -39,13 +38,14 @@ from engine.report.render.images import Image, draw
 from engine.storage.store import Store
 from engine.sweeps.results import families, points
 from tests.report_builders import NEEDS_BROWSER, chromium, faults_of, texts_of
+from tests.test_languages import STORED
 
 LAYOUTS = [Layout(width, font) for width in INCHES for font in FAMILIES]
 
 
 def pairs(size: int, low: float = 0.2, high: float = 0.9) -> tuple[pl.DataFrame, list[str]]:
     """Scores by chance of every pair of some languages."""
-    codes = list(LANGUAGES)[:size]
+    codes = STORED[:size]
     rng = np.random.default_rng(size)
     rows = [(q, d, 10, rng.uniform(low, high)) for q in codes for d in codes]
     return pl.DataFrame(rows, schema=["query_lang", "doc_lang", "queries", "map"], orient="row"), codes

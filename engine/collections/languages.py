@@ -1,238 +1,137 @@
-"""What is known of a language by its code: English name, endonym, script, direction, family.
+"""Language tags (BCP 47) -> one code per language, its English name, script and text direction.
 
-Codes are ISO 639-1 where there is one, else ISO 639-3; where a language is not in its usual script, the script's ISO
-15924 code follows a hyphen. A macrolanguage's code stands for its standard variety. Names after Unicode CLDR; families
-after Glottolog.
+Tags, names and usual scripts come from langcodes and language_data (Unicode CLDR, the IANA registry). A code is the
+shortest one of the macrolanguage (ISO 639-1, else 639-3), with the script where it is not the usual one. The region
+only tells the script: zh-CN is zh, zh-TW is zh-Hant, pt-BR is pt.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+import langcodes
+from langcodes.data_dicts import LIKELY_SUBTAGS
+
 from engine.errors import InputError
+
+_TAG = re.compile(r"[a-z]{2,3}([-_][a-z0-9]{1,8})*", re.IGNORECASE)
+_KEPT = {"prs": "prs", "quz": "quz", "tl": "tl", "tgl": "tl", "tw": "tw", "twi": "tw", "jp": "ja", "pbt": "ps"}
+"""Where we part from CLDR: collections have both of what it merges, or stored evaluations have the code."""
+_NO_LANGUAGE = {"mis", "mul", "und"}
+_ARABIC = ("abv", "acm", "acq", "acw", "acx", "ajp", "apd", "ars", "ary", "arz", "ayh", "ayl", "ayn", "ayp", "prs")
+_USUAL_SCRIPTS = dict.fromkeys(_ARABIC, "Arab") | {"zxx": "Zxxx"}
+"""Of languages for which CLDR has none; of others that is Latin."""
+_NAMES = {"bn": "Bengali", "luo": "Luo", "tok": "Toki Pona"}  # usual in the field, or newer than the library
+_PARTS_OF_USUAL = {"ja": {"Hira", "Hrkt", "Kana"}, "ko": {"Hang"}}  # how texts in the usual script are tagged too
+_RIGHT_TO_LEFT = {"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"}
+_LONG = {"az": "azj", "lv": "lvs", "mg": "plt", "mn": "khk", "ms": "zsm", "ne": "npi", "om": "gaz", "or": "ory"}
+_LONG |= {"ps": "pbt", "sq": "als", "uz": "uzn"}
+"""Codes of ISO 639-3 that MTEB uses for the standard variety of a macrolanguage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language.
+    """A language in a script.
 
     Attributes:
         code: ISO 639-1 code, or ISO 639-3 where there is none; "-" and the script where it is not the usual one.
-        name: English name.
-        endonym: Name in the language itself.
-        script: ISO 15924 code of the usual script.
+        name: English name, after CLDR.
+        script: ISO 15924 code of the script.
         direction: "ltr" or "rtl".
-        family: Top-level family.
     """
 
     code: str
     name: str
-    endonym: str
     script: str
     direction: Literal["ltr", "rtl"]
-    family: str
 
 
-_ROWS = """
-acm|Mesopotamian Arabic|العراقية|Arab|Afro-Asiatic
-af|Afrikaans|Afrikaans|Latn|Indo-European
-am|Amharic|አማርኛ|Ethi|Afro-Asiatic
-apc|Levantine Arabic|شامي|Arab|Afro-Asiatic
-ar|Arabic|العربية|Arab|Afro-Asiatic
-ar-Latn|Arabic (Latin)|al-ʿarabiyya|Latn|Afro-Asiatic
-ars|Najdi Arabic|النجدية|Arab|Afro-Asiatic
-ary|Moroccan Arabic|الدارجة|Arab|Afro-Asiatic
-arz|Egyptian Arabic|مصرى|Arab|Afro-Asiatic
-as|Assamese|অসমীয়া|Beng|Indo-European
-az|Azerbaijani|azərbaycan|Latn|Turkic
-bg|Bulgarian|български|Cyrl|Indo-European
-bm|Bambara|bamanakan|Latn|Mande
-bn|Bengali|বাংলা|Beng|Indo-European
-bn-Latn|Bengali (Latin)|Bangla|Latn|Indo-European
-bo|Tibetan|བོད་སྐད་|Tibt|Sino-Tibetan
-ca|Catalan|català|Latn|Indo-European
-ceb|Cebuano|Cebuano|Latn|Austronesian
-ckb|Central Kurdish|کوردیی ناوەندی|Arab|Indo-European
-cs|Czech|čeština|Latn|Indo-European
-da|Danish|dansk|Latn|Indo-European
-de|German|Deutsch|Latn|Indo-European
-el|Greek|Ελληνικά|Grek|Indo-European
-en|English|English|Latn|Indo-European
-es|Spanish|español|Latn|Indo-European
-et|Estonian|eesti|Latn|Uralic
-eu|Basque|euskara|Latn|Basque
-fa|Persian|فارسی|Arab|Indo-European
-fi|Finnish|suomi|Latn|Uralic
-fil|Filipino|Filipino|Latn|Austronesian
-fr|French|français|Latn|Indo-European
-fuv|Nigerian Fulfulde|Fulfulde|Latn|Atlantic-Congo
-gn|Guarani|avañe’ẽ|Latn|Tupian
-gu|Gujarati|ગુજરાતી|Gujr|Indo-European
-ha|Hausa|Hausa|Latn|Afro-Asiatic
-he|Hebrew|עברית|Hebr|Afro-Asiatic
-hi|Hindi|हिन्दी|Deva|Indo-European
-hi-Latn|Hindi (Latin)|Hindī|Latn|Indo-European
-hr|Croatian|hrvatski|Latn|Indo-European
-ht|Haitian Creole|kreyòl ayisyen|Latn|Indo-European
-hu|Hungarian|magyar|Latn|Uralic
-hy|Armenian|հայերեն|Armn|Indo-European
-id|Indonesian|Indonesia|Latn|Austronesian
-ig|Igbo|Igbo|Latn|Atlantic-Congo
-ilo|Iloko|Iloko|Latn|Austronesian
-is|Icelandic|íslenska|Latn|Indo-European
-it|Italian|italiano|Latn|Indo-European
-ja|Japanese|日本語|Jpan|Japonic
-jv|Javanese|Jawa|Latn|Austronesian
-ka|Georgian|ქართული|Geor|Kartvelian
-kac|Kachin|Jinghpaw|Latn|Sino-Tibetan
-kea|Kabuverdianu|kabuverdianu|Latn|Indo-European
-kk|Kazakh|қазақ тілі|Cyrl|Turkic
-km|Khmer|ខ្មែរ|Khmr|Austroasiatic
-kn|Kannada|ಕನ್ನಡ|Knda|Dravidian
-ko|Korean|한국어|Kore|Koreanic
-ky|Kyrgyz|кыргызча|Cyrl|Turkic
-lg|Ganda|Luganda|Latn|Atlantic-Congo
-ln|Lingala|lingála|Latn|Atlantic-Congo
-lo|Lao|ລາວ|Laoo|Tai-Kadai
-lt|Lithuanian|lietuvių|Latn|Indo-European
-luo|Luo|Dholuo|Latn|Nilotic
-lv|Latvian|latviešu|Latn|Indo-European
-mg|Malagasy|Malagasy|Latn|Austronesian
-mi|Māori|Māori|Latn|Austronesian
-mk|Macedonian|македонски|Cyrl|Indo-European
-ml|Malayalam|മലയാളം|Mlym|Dravidian
-mn|Mongolian|монгол|Cyrl|Mongolic-Khitan
-mr|Marathi|मराठी|Deva|Indo-European
-ms|Malay|Melayu|Latn|Austronesian
-mt|Maltese|Malti|Latn|Afro-Asiatic
-my|Burmese|မြန်မာ|Mymr|Sino-Tibetan
-nb|Norwegian Bokmål|norsk bokmål|Latn|Indo-European
-ne|Nepali|नेपाली|Deva|Indo-European
-ne-Latn|Nepali (Latin)|Nepālī|Latn|Indo-European
-nl|Dutch|Nederlands|Latn|Indo-European
-no|Norwegian|norsk|Latn|Indo-European
-nso|Northern Sotho|Sesotho sa Leboa|Latn|Atlantic-Congo
-ny|Nyanja|Nyanja|Latn|Atlantic-Congo
-om|Oromo|Oromoo|Latn|Afro-Asiatic
-or|Odia|ଓଡ଼ିଆ|Orya|Indo-European
-pa|Punjabi|ਪੰਜਾਬੀ|Guru|Indo-European
-pl|Polish|polski|Latn|Indo-European
-ps|Pashto|پښتو|Arab|Indo-European
-pt|Portuguese|português|Latn|Indo-European
-quz|Cusco Quechua|Qusqu qhichwa|Latn|Quechuan
-ro|Romanian|română|Latn|Indo-European
-ru|Russian|русский|Cyrl|Indo-European
-rw|Kinyarwanda|Kinyarwanda|Latn|Atlantic-Congo
-sd|Sindhi|سنڌي|Arab|Indo-European
-shn|Shan|လိၵ်ႈတႆး|Mymr|Tai-Kadai
-si|Sinhala|සිංහල|Sinh|Indo-European
-si-Latn|Sinhala (Latin)|Siṁhala|Latn|Indo-European
-sk|Slovak|slovenčina|Latn|Indo-European
-sl|Slovenian|slovenščina|Latn|Indo-European
-sn|Shona|chiShona|Latn|Atlantic-Congo
-so|Somali|Soomaali|Latn|Afro-Asiatic
-sq|Albanian|shqip|Latn|Indo-European
-sr|Serbian|српски|Cyrl|Indo-European
-ss|Swati|siSwati|Latn|Atlantic-Congo
-st|Southern Sotho|Sesotho|Latn|Atlantic-Congo
-su|Sundanese|Basa Sunda|Latn|Austronesian
-sv|Swedish|svenska|Latn|Indo-European
-sw|Swahili|Kiswahili|Latn|Atlantic-Congo
-ta|Tamil|தமிழ்|Taml|Dravidian
-te|Telugu|తెలుగు|Telu|Dravidian
-tg|Tajik|тоҷикӣ|Cyrl|Indo-European
-th|Thai|ไทย|Thai|Tai-Kadai
-ti|Tigrinya|ትግርኛ|Ethi|Afro-Asiatic
-tl|Tagalog|Tagalog|Latn|Austronesian
-tn|Tswana|Setswana|Latn|Atlantic-Congo
-tr|Turkish|Türkçe|Latn|Turkic
-ts|Tsonga|Xitsonga|Latn|Atlantic-Congo
-uk|Ukrainian|українська|Cyrl|Indo-European
-ur|Urdu|اردو|Arab|Indo-European
-ur-Latn|Urdu (Latin)|Urdū|Latn|Indo-European
-uz|Uzbek|o‘zbek|Latn|Turkic
-vi|Vietnamese|Tiếng Việt|Latn|Austroasiatic
-war|Waray|Winaray|Latn|Austronesian
-wo|Wolof|Wolof|Latn|Atlantic-Congo
-xh|Xhosa|isiXhosa|Latn|Atlantic-Congo
-yo|Yoruba|Èdè Yorùbá|Latn|Atlantic-Congo
-zh|Chinese|中文|Hans|Sino-Tibetan
-zh-Hant|Traditional Chinese|繁體中文|Hant|Sino-Tibetan
-zu|Zulu|isiZulu|Latn|Atlantic-Congo
-"""
-
-_RIGHT_TO_LEFT = {"Arab", "Hebr"}
-
-_SAME_SCRIPT = {"Hang": "Kore"}  # Hangul alone is how Korean is written today
-_SHORTER = """
-afr:af als:sq amh:am ara:ar arb:ar asm:as azj:az bam:bm ben:bn bod:bo bul:bg cat:ca ces:cs dan:da deu:de ell:el eng:en
-est:et eus:eu fas:fa fin:fi fra:fr gaz:om grn:gn guj:gu hat:ht hau:ha heb:he hin:hi hrv:hr hun:hu hye:hy ibo:ig ind:id
-isl:is ita:it jav:jv jp:ja jpn:ja kan:kn kat:ka kaz:kk khk:mn khm:km kin:rw kir:ky kor:ko lao:lo lin:ln lit:lt lug:lg
-lvs:lv mal:ml mar:mr mkd:mk mlt:mt mri:mi mya:my nld:nl nob:nb nor:no npi:ne nya:ny ory:or pan:pa pbt:ps pes:fa plt:mg
-pol:pl por:pt ron:ro rus:ru sin:si slk:sk slv:sl sna:sn snd:sd som:so sot:st spa:es srp:sr ssw:ss sun:su swa:sw swe:sv
-swh:sw tam:ta tel:te tgk:tg tgl:tl tha:th tir:ti tsn:tn tso:ts tur:tr ukr:uk urd:ur uzn:uz vie:vi wol:wo xho:xh yor:yo
-zho:zh zsm:ms zul:zu
-"""
-
-
-def _parse(row: str) -> Language:
-    code, name, endonym, script, family = row.split("|")
-    return Language(code, name, endonym, script, "rtl" if script in _RIGHT_TO_LEFT else "ltr", family)
-
-
-_SHORT = dict(pair.split(":") for pair in _SHORTER.split())
-_LONG = {short: long for long, short in reversed(_SHORT.items()) if len(long) == 3}  # the first of several
-_USUAL = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
-LANGUAGES: dict[str, Language] = {row.partition("|")[0]: _parse(row) for row in _ROWS.strip().splitlines()}
-
-
-def known_codes() -> str:
-    """The known codes as text: the most usual ones, and how many more there are."""
-    return f"{', '.join(_USUAL)}, and {len(LANGUAGES) - len(_USUAL)} more (ISO 639-1, else 639-3)"
-
-
-def language(code: str) -> Language:
+@lru_cache(maxsize=4096)
+def language(tag: str) -> Language:
     """Look a language up.
 
     Args:
-        code: Its code, as in `LANGUAGES`.
+        tag: A BCP 47 tag in any case, with "-" or "_": "de", "deu", "DE-de", "zho_Hans", "hin-Latn"; also "jp".
 
     Raises:
-        InputError: If the code is unknown.
+        InputError: If it names no language.
     """
-    if code not in LANGUAGES:
-        raise InputError(f"language code {code!r} is unknown; allowed are {known_codes()}")
-    return LANGUAGES[code]
+    try:
+        base, script = _parts(tag)
+    except ValueError as error:  # langcodes' own errors are such too
+        expected = "expected a tag of BCP 47 such as de, deu, pt-BR or zh-Hant"
+        raise InputError(f"language {tag!r} is unknown; {expected}") from error
+    usual = script == _script(base)
+    named = langcodes.Language.make(language=base, script=None if usual else script)
+    direction: Literal["ltr", "rtl"] = "rtl" if script in _RIGHT_TO_LEFT else "ltr"
+    name = _NAMES.get(base) if usual else None
+    return Language(base if usual else f"{base}-{script}", name or named.display_name("en"), script, direction)
 
 
 def from_tag(tag: str) -> str:
-    """Our code for a language as other data sets write it.
+    """Our one code for a language, however a data set writes it.
 
     Args:
-        tag: A code of ISO 639-1 or 639-3, with or without a script: "de", "deu", "zho_Hans", "hin-Latn"; also "jp".
+        tag: As for `language`.
 
     Raises:
-        InputError: If no language of `LANGUAGES` is meant.
+        InputError: If it names no language.
     """
-    code, _, script = tag.replace("_", "-").partition("-")
-    code = _SHORT.get(code, code)
-    script = _SAME_SCRIPT.get(script, script)
-    if script and (code not in LANGUAGES or script != LANGUAGES[code].script):
-        code = f"{code}-{script}"
-    if code not in LANGUAGES:
-        raise InputError(f"language {tag!r} is unknown; expected is a code such as de, deu or zho-Hans of a known one")
-    return code
+    return language(tag).code
+
+
+def is_tag(text: str) -> bool:
+    """Whether a text is the tag of a language."""
+    try:
+        language(text)
+    except InputError:
+        return False
+    return True
 
 
 def to_tag(code: str) -> str:
     """A language as MTEB writes it: its code of ISO 639-3 and its script, such as "deu-Latn".
 
     Args:
-        code: Our code, as in `LANGUAGES`.
+        code: As for `language`.
 
     Raises:
-        InputError: If the code is unknown.
+        InputError: If it names no language.
     """
-    base = code.partition("-")[0]
-    return f"{_LONG.get(base, base)}-{language(code).script}"
+    meant = language(code)
+    base = meant.code.partition("-")[0]
+    return f"{_LONG.get(base) or langcodes.Language.make(language=base).to_alpha3()}-{meant.script}"
+
+
+def _parts(tag: str) -> tuple[str, str]:
+    """The code of a tag's language and that of its script.
+
+    Raises:
+        ValueError: If it names no language.
+    """
+    if not _TAG.fullmatch(tag):
+        raise ValueError(tag)
+    parsed = langcodes.Language.get(tag, normalize=False)
+    code = parsed.language or ""
+    if code in _KEPT:
+        base, implied = _KEPT[code], None
+    else:
+        standard = langcodes.Language.get(langcodes.standardize_tag(code, macro=True), normalize=False)
+        base, implied = standard.language or "", standard.script  # sh, for one, is sr-Latn
+    whole = langcodes.Language.make(language=base, script=parsed.script, territory=parsed.territory)
+    is_named = base in _NAMES or not whole.language_name("en").startswith("Unknown language")
+    if base in _NO_LANGUAGE or not is_named or not (base in _NAMES or whole.is_valid()):
+        raise ValueError(tag)
+    script = parsed.script or implied or _script(base, parsed.territory)
+    return base, _script(base) if script in _PARTS_OF_USUAL.get(base, ()) else script
+
+
+def _script(base: str, territory: str | None = None) -> str:
+    """The script that a language is usually written in, in a territory where one is given."""
+    for key in (f"{base}-{territory}", base):
+        if key in LIKELY_SUBTAGS:
+            return str(langcodes.Language.get(LIKELY_SUBTAGS[key], normalize=False).script)
+    return _USUAL_SCRIPTS.get(base, "Latn")

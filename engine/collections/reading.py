@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.collections.languages import LANGUAGES, known_codes
+from engine.collections.languages import from_tag, is_tag
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
 
@@ -76,12 +76,23 @@ def _read_xquad_r(folder: Path, name: str, faults: _Faults) -> Collection:
     files = sorted(folder.glob("*.json"))
     if not files:
         raise InputError(f"{folder}: holds no <language>.json and no corpus.jsonl; fetch or copy the collection there")
+    by_language: dict[str, Path] = {}
     for file in files:
-        if file.stem not in LANGUAGES:
-            raise InputError(f"{file}: {file.stem!r} is no known language code; allowed are {known_codes()}")
-    rows = {file.stem: _read_language(file, faults) for file in files}
+        code = _language(file.stem, str(file))
+        if code in by_language:
+            other = by_language[code].name
+            raise InputError(f"{file}: the language is {code}, which {other} has already; keep one file per language")
+        by_language[code] = file
+    rows = {code: _read_language(file, faults) for code, file in sorted(by_language.items())}
     parallel = len({tuple(language.shape) for language in rows.values()}) == 1
     return _assemble_parallel(name, rows, faults, parallel=parallel)
+
+
+def _language(tag: str, place: str) -> str:
+    try:
+        return from_tag(tag)
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
 
 
 def _read_language(file: Path, faults: _Faults) -> _Rows:
@@ -211,14 +222,15 @@ def _read_beir_rows(file: Path, faults: _Faults, version_of: str = "_id") -> lis
     rows, seen = [], set()
     for place, row in _json_lines(file, faults):
         nested = row["metadata"].get("lang") if isinstance(row.get("metadata"), dict) else None
-        language = row.get("lang") or row.get("language") or nested
-        version = (str(row.get(version_of) or row.get("_id")), str(language))
+        tag = row.get("lang") or row.get("language") or nested
+        language = from_tag(tag) if isinstance(tag, str) and is_tag(tag) else None
+        version = (str(row.get(version_of) or row.get("_id")), language)
         if not isinstance(row.get("_id"), str) or not isinstance(row.get("text"), str):
             faults.meet(place, "a row lacks `_id` or `text`", "expected strings in both")
         elif row["_id"] in seen:
             faults.meet(place, "an _id occurs twice", "give every row its own _id")
-        elif not isinstance(language, str) or language not in LANGUAGES:
-            faults.meet(place, f"language {language!r} is unknown", f"`lang` must be one of {known_codes()}")
+        elif language is None:
+            faults.meet(place, f"language {tag!r} is unknown", "`lang` must be a tag of BCP 47 such as de or pt-BR")
         elif not f"{row.get('title') or ''}{row['text']}".strip():
             faults.meet(place, "a text is empty", "give its text")
         elif version in seen:

@@ -44,6 +44,7 @@ UNKNOWN = "unknown"
 
 _MEASURES = {"recall@1": "recall_at_1", "recall@10": "recall_at_10", "ndcg@10": "ndcg_at_10", "map@100": "map_at_100"}
 _MEASURES_OF_MTEB = {*_MEASURES.values()}
+_TAGS_APART = re.compile(r"-(?=[a-z]{2,3}(?:[-_]|$))")  # "deu-Latn-eng-Latn", but not "zh-CN"
 _SHOWN = 60  # characters of a value in an error
 _KINDS = {
     "ndcg": "ndcg_at_{}",
@@ -215,7 +216,7 @@ def _pair(subset: str, languages: list[str] | None, scores: dict[str, Any], task
     sides = scores.get("query_lang"), scores.get("doc_lang")
     if all(isinstance(side, str) for side in sides):  # as `write_result` has them
         return from_tag(str(sides[0])), from_tag(str(sides[1]))
-    tags = languages or subset.split("-")
+    tags = languages or _TAGS_APART.split(subset)
     codes = [from_tag(tag) for tag in (tags if len(tags) <= 2 else [subset])]
     first, last = codes[0], codes[-1]
     if "T2I" in task:

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from engine.collections.languages import LANGUAGES, language
+from engine.collections.languages import is_tag, language
 from engine.figures.grid import cells, grid_figure
 from engine.figures.pairs import pair_heatmap
 from engine.figures.style import ACCENT, DIVERGING, GREY, INK, SEQUENTIAL, finish, name_of, number, outline
@@ -99,7 +99,7 @@ def language_heatmap(
 
 
 def _named(code: str) -> str:
-    return name_of(code) if code in LANGUAGES else code
+    return name_of(code) if is_tag(code) else code
 
 
 def model_plane(

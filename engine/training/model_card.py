@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED, shipped_folder
 from engine.collections.citations import bibtex
-from engine.collections.languages import LANGUAGES
+from engine.collections.languages import is_tag
 from engine.collections.structures import SETTINGS
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
@@ -113,7 +113,7 @@ class _Made:
             return sorted({row[side] for row in drawn for side in ("query_lang", "doc_lang")})
         files = COLLECTIONS[name].files if name in COLLECTIONS else ()
         found = [Path(file).stem for file in files or (shipped_folder(name).iterdir() if name in SHIPPED else ())]
-        return sorted(code for code in found if code in LANGUAGES)
+        return sorted(code for code in found if is_tag(code))
 
     @property
     def base(self) -> str | None:
