@@ -17,7 +17,7 @@ from langcodes.data_dicts import LIKELY_SUBTAGS
 
 from engine.errors import InputError
 
-_TAG = re.compile(r"[a-z]{2,3}([-_][a-z0-9]{1,8})*", re.IGNORECASE)
+_TAG = re.compile(r"[a-z]{2,3}([-_][a-z0-9]{1,8})*", re.ASCII | re.IGNORECASE)
 _KEPT = {"prs": "prs", "quz": "quz", "tl": "tl", "tgl": "tl", "tw": "tw", "twi": "tw", "jp": "ja", "pbt": "ps"}
 """Where we part from CLDR: collections have both of what it merges, or stored evaluations have the code."""
 _NO_LANGUAGE = {"mis", "mul", "und"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.collections.languages import LANGUAGES
+from engine.collections.languages import is_tag
 from engine.errors import InputError
 from engine.exchange.files import read_json
 
@@ -20,7 +20,7 @@ _COLLECTION: Mapping[str, _Check] = {
     "digest": _TEXT,
     "languages": (
         "a list of language codes",
-        lambda value: isinstance(value, list) and {*map(str, value)} <= {*LANGUAGES},
+        lambda value: isinstance(value, list) and all(is_tag(str(code)) for code in value),
     ),
     "queries": _COUNT,
     "candidates": _COUNT,
