@@ -9,6 +9,7 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
+from dashboard import access  # noqa: E402
 from engine import EngineError  # noqa: E402
 
 ICON = (  # drawn here, because the browser would fetch a named icon from the network
@@ -42,6 +43,10 @@ PAGES = {
         ),
     ],
 }
+
+if access.is_shared():
+    del PAGES["Work"]
+    PAGES["Results"] = [page for page in PAGES["Results"] if page.url_path != "report"]
 
 page = st.navigation(PAGES)
 try:

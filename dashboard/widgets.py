@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 import streamlit as st
 
-from dashboard import cached
+from dashboard import access, cached
 from engine import figures
 from engine.collections.languages import language
 from engine.exchange import limits
@@ -51,7 +51,7 @@ def no_evaluation() -> None:
         "The pages show measurements only, and none has been made on this machine. "
         "Fetch a collection and evaluate an encoder on it; the default encoder needs no download."
     )
-    st.page_link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+    access.link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
     st.stop()
 
 

@@ -29,6 +29,12 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return Store(tmp_path / "cache")
 
 
+@pytest.fixture(autouse=True)
+def owned_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folders that paths typed on pages may lead into: those of the tests."""
+    monkeypatch.setenv("HYBRID_BATCH_FOLDERS", str(tmp_path_factory.getbasetemp()))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real collections and reference figures that stands beside the repository."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import streamlit as st
 
-from dashboard import cached, widgets
+from dashboard import access, cached, widgets
 from dashboard.cached import bias as bias_data
 from dashboard.pages.bias import view as bias
 from engine import figures
@@ -19,7 +19,7 @@ def draw(one: cached.Listed, k: int) -> None:
     found = [family for family in cached.families() if family.collection == one.collection]
     if not found:
         st.info(f"No sweep over ratios is evaluated on {one.collection} yet.")
-        st.page_link("pages/train/train.py", label="Train ratios", icon=":material/model_training:")
+        access.link("pages/train/train.py", label="Train ratios", icon=":material/model_training:")
         return
     names = cached.family_names(found)
     family: Family = names[

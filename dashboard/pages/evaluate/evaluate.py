@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import cached, job_panel
+from dashboard import access, cached, job_panel
 from engine.collections.catalog import COLLECTIONS, ENCODERS
 from engine.storage import jobs
 
@@ -29,7 +29,9 @@ for column, source in zip(st.columns(len(COLLECTIONS), gap="large"), COLLECTIONS
             )
             st.caption(f"The same on the command line: `python -m engine fetch {source.name} --from DIR`")
             if st.button("Copy from there", key=f"copy-{source.name}", disabled=not folder):
-                jobs.start(["fetch", source.name, "--from", folder], store, f"copy {source.title}")
+                jobs.start(
+                    ["fetch", source.name, "--from", str(access.permitted(folder))], store, f"copy {source.title}"
+                )
 
 st.subheader("2. Evaluate")
 with st.container(border=True):
@@ -62,7 +64,8 @@ with st.container(border=True):
     if collection in COLLECTIONS:
         st.caption(cached.time_estimate(collection, every))
     if st.button("Evaluate", type="primary", key="evaluate", disabled=not (encoder and collection)):
-        command = ["evaluate", "--encoder", encoder, "--collection", collection]
+        names = access.check_name(encoder), access.check_name(collection)
+        command = ["evaluate", "--encoder", names[0], "--collection", names[1]]
         command += ["--every", str(every)] if every > 1 else []
         part = f", every {every}. paragraph" if every > 1 else ""
         jobs.start(command, store, f"evaluate {checkpoints.get(encoder, encoder)} on {collection}{part}")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import cached, widgets
+from dashboard import access, cached, widgets
 from dashboard.cached import exchange
 from engine import figures
 from engine.exchange import FORMATS
@@ -31,9 +31,11 @@ with st.container(border=True):
     )
     name = right.text_input("What to call it", key="import-name", placeholder="what the files say")
     if st.button("Import", type="primary", key="import", disabled=not (files or path)):
-        given = (collection, name or None)
+        given = (access.check_name(collection) if collection else None, name or None)
         contents = [(file.name, file.getvalue()) for file in files]
-        outcome = exchange.bring(contents, *given) if files else exchange.bring_from(path, *given)
+        outcome = (
+            exchange.bring(contents, *given) if files else exchange.bring_from(str(access.permitted(path)), *given)
+        )
         for imported in outcome.imported:
             state = "Imported" if imported.new else "Already there"
             st.success("  \n".join([f"{state}: {imported.title}", *imported.notes]), icon=":material/check:")
@@ -87,5 +89,5 @@ if checkpoints:
             "An ordinary sentence-transformers folder, with a model card that lists its recipe, data and results."
         )
         if st.button("Write the checkpoint", key="write-checkpoint", disabled=not folder):
-            count = exchange.write_checkpoint(key, folder)
+            count = exchange.write_checkpoint(key, str(access.permitted(folder)))
             st.success(f"{count} files written to {folder}", icon=":material/check:")

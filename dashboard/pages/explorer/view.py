@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 import streamlit as st
 
-from dashboard import cached, widgets
+from dashboard import access, cached, widgets
 from dashboard.cached import uncertainty
 from dashboard.pages.examples import view as examples
 from engine import figures
@@ -74,6 +74,9 @@ def listed(family: results.Family) -> cached.Listed:
 
 def _first_steps() -> None:
     """On a fresh machine: train the demo's ratios in the background, show how far it is, and stop the page."""
+    if access.is_shared():
+        st.info("The owner of this app has not trained anything yet.", icon=":material/info:")
+        st.stop()
     run = cached.start_demo()
     if run.state == "running":
         st.markdown(
@@ -86,8 +89,8 @@ def _first_steps() -> None:
         st.warning(f"The training of the demo's ratios {reason}.", icon=":material/warning:")
         st.button("Train them", key="demo", on_click=cached.start_demo, kwargs={"again": True}, type="primary")
     widgets.watch_runs(("sweep",), len(cached.evaluations()))
-    st.page_link("pages/evaluate/evaluate.py", label="Fetch XQuAD-R and MLQA-R", icon=":material/download:")
-    st.page_link("pages/train/train.py", label="Train ratios of your own", icon=":material/model_training:")
+    access.link("pages/evaluate/evaluate.py", label="Fetch XQuAD-R and MLQA-R", icon=":material/download:")
+    access.link("pages/train/train.py", label="Train ratios of your own", icon=":material/model_training:")
     st.stop()
 
 
@@ -135,7 +138,9 @@ def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -
         note = "what is shown is **interpolated** between its neighbours" if inside else "nothing is shown for it"
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f":orange[:material/timeline: alpha = {alpha:g} is not trained: {note}.]")
-            if st.button(f"Train alpha = {alpha:g} now", key="train-now", icon=":material/model_training:"):
+            if not access.is_shared() and st.button(
+                f"Train alpha = {alpha:g} now", key="train-now", icon=":material/model_training:"
+            ):
                 seeds = sorted(points.filter(pl.col("strategy") == "hybrid")["seed"].unique())
                 command = cached.sweep_command(family, [alpha], seeds)
                 jobs.start(command, cached.store(), f"train alpha = {alpha:g}, {family.label}")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from dashboard import access
 from dashboard.cached import report as data
+from engine import InputError
 from engine.figures.publication import INCHES, POINTS, Layout
 from engine.ranks import metrics
 from engine.report import FORMATS, PARTS, UNTRAINED, Request, as_arguments, zip_of
@@ -93,7 +95,11 @@ def command(family: results.Family, request: Request) -> list[str] | None:
     """The engine's command that writes the report; None while its place is taken."""
     name = f"{family.collection}-{family.key[:8]}".replace("/", "-")
     place = st.text_input("New folder on this machine", str(Path.cwd() / "reports" / name), key="report-folder")
-    folder = Path(place).expanduser().absolute()
+    try:
+        folder = access.permitted(place)
+    except InputError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
     taken = (folder.is_dir() and any(folder.iterdir())) or zip_of(folder).exists()
     replaced = taken and st.checkbox("It exists already: replace it", key="report-force")
     if not place.strip() or (taken and not replaced):

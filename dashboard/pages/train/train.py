@@ -3,7 +3,7 @@
 import polars as pl
 import streamlit as st
 
-from dashboard import cached, job_panel
+from dashboard import access, cached, job_panel
 from dashboard.pages.train import view as training_form
 from engine.storage import jobs
 
@@ -18,6 +18,8 @@ if choice is not None:
         st.warning(note, icon=":material/warning:")
     st.caption(choice.estimate)
     if st.button("Train and evaluate", type="primary", key="train"):
+        for name in choice.names:
+            access.check_name(name)
         jobs.start(choice.command, cached.store(), choice.title)
 
 job_panel.draw(("sweep", "train"))

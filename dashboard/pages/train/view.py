@@ -18,12 +18,13 @@ _RATIOS = [0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 1.0]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What was chosen: the engine's command, what to call it, how long it may take, and what to beware of."""
+    """What was chosen: the engine's command, its title, how long it may take, warnings, and names that were typed."""
 
     command: list[str]
     title: str
     estimate: str
     notes: list[str]
+    names: tuple[str, ...]
 
 
 def draw() -> Choice | None:
@@ -74,7 +75,7 @@ def draw() -> Choice | None:
     title = f"{len(alphas)} ratios × {len(seeds)} seeds, {method} on {training}, evaluated on {', '.join(evaluations)}"
     ready = encoder == _SHIPPED_FOR and {training, *evaluations} <= {*SHIPPED}
     estimate = _estimate(method, len(alphas) * len(seeds), settings, encoder, ready=ready)
-    return Choice(command, title, estimate, _notes(training, evaluations))
+    return Choice(command, title, estimate, _notes(training, evaluations), (encoder, training, *evaluations))
 
 
 def _draw_settings(method: str, *, small: bool) -> Settings:
