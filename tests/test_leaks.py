@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -104,9 +107,23 @@ def test_a_leak_counts_different_texts_and_withholds_what_must_not_be_seen(train
     assert leak.withheld == removed | (own_candidates & candidates)
 
 
-def test_the_plain_form_leaves_everything_but_white_space() -> None:
-    assert plain("  Größe\u00a0\n\t der  Ölmühle.\u2003") == "Größe der Ölmühle."
-    assert plain("A b") != plain("a b")
+def test_the_plain_form_leaves_everything_but_case_white_space_and_the_normal_form() -> None:
+    assert plain("  Größe\u00a0\n\t der  Ölmühle.\u2003") == "grösse der ölmühle."
+    assert plain("A b") == plain("a B") == plain("\uff21\u3000b")
+    assert plain("a b") != plain("a-b") != plain("á-b")
+
+
+@given(st.text(max_size=20), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_every_normal_form_of_a_text_has_one_plain_form(text: str, form: Literal["NFC", "NFD", "NFKC", "NFKD"]) -> None:
+    assert plain(unicodedata.normalize(form, text)) == plain(text)
+
+
+def test_a_text_in_another_normal_form_or_case_is_a_leak(training: Collection) -> None:
+    decomposed = {f"_{row}": unicodedata.normalize("NFD", f"Hỏi {row}?") for row in range(len(training.queries))}
+    composed = {f"_{row}": unicodedata.normalize("NFC", f"HỎI {row}?") for row in range(len(training.queries))}
+    leak = find_leak(change(training, "queries", **decomposed), change(training, "queries", **composed))
+    assert leak.query_texts == len(training.queries)
+    assert leak.questions == set(training.queries.questions)
 
 
 def change(collection: Collection, column: str, **texts: str) -> Collection:
@@ -201,6 +218,12 @@ def test_marks_are_those_of_queries_answers_and_hard_negatives(training: Collect
     third = next(text for text in training.corpus.texts if text not in answers)
     assert set(text_marks(training, [third])) > set(marks)
     assert count_seen(marks[:0], training) == (0, 0)
+
+
+def test_marks_of_earlier_versions_which_folded_white_space_alone_are_still_met(training: Collection) -> None:
+    upper = change(training, "queries", _0="WER  BIST\tDU?")
+    digest = hashlib.blake2b(b"WER BIST DU?", digest_size=8).digest()
+    assert count_seen(np.frombuffer(digest, "<u8"), upper) == (1, 0)
 
 
 def test_what_leaks_is_no_hard_negative_either(encoder, training, evaluation, store: Store) -> None:

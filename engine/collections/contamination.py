@@ -1,11 +1,13 @@
 """Texts that a training collection shares with others: found, reported, and kept out of training.
 
-Zero-shot is the rule: what is evaluated on must not have been trained on. An overlap is exact, up to white space.
+Zero-shot is the rule: what is evaluated on must not have been trained on. Texts are compared in Unicode's form NFKC,
+with case and white space folded: an overlap is exact up to these.
 """
 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -104,15 +106,26 @@ def count_seen(marks: np.ndarray, collection: Collection) -> tuple[int, int]:
         Queries seen, and passages seen.
     """
     answers = [collection.corpus.texts[doc] for doc in np.unique(collection.qrels.documents)]
-    seen = [int(np.isin(_marks(texts), marks).sum()) for texts in (collection.queries.texts, answers)]
-    return seen[0], seen[1]
+    queries, passages = _are_seen(marks, collection.queries.texts), _are_seen(marks, answers)
+    return int(queries.sum()), int(passages.sum())
 
 
 def plain(text: str) -> str:
-    """A text's form in which it is compared: runs of white space as one space, none at the ends."""
-    return " ".join(text.split())
+    """A text's form in which it is compared: NFKC, case folded, runs of white space as one space, none at the ends."""
+    folded = unicodedata.normalize("NFKC", text).casefold()  # folding may undo the form, as of U+0345
+    return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+def _are_seen(marks: np.ndarray, texts: Sequence[str]) -> np.ndarray:
+    """Which texts were seen, bool (texts,). Marks of earlier versions are of texts with white space folded alone."""
+    spaced = [" ".join(text.split()) for text in texts]
+    return np.isin(_marks(texts), marks) | np.isin(_digests(spaced), marks)
 
 
 def _marks(texts: Sequence[str]) -> np.ndarray:
-    digests = (hashlib.blake2b(plain(text).encode("utf-8"), digest_size=8).digest() for text in texts)
+    return _digests([plain(text) for text in texts])
+
+
+def _digests(texts: Sequence[str]) -> np.ndarray:
+    digests = (hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest() for text in texts)
     return np.frombuffer(b"".join(digests), "<u8")
