@@ -70,9 +70,8 @@ def _draw_run(run: jobs.Run) -> None:
                 st.button("Resume", key=f"resume-{run.key}", on_click=_resume, args=(run,))
             st.button("Forget", key=f"forget-{run.key}", on_click=jobs.delete, args=(cached.store(), run.key))
     if run.state == "running":
-        whole = f" ({run.overall})" if run.overall else ""
-        text = f"{run.stage}: {100 * run.fraction:.0f} %{_left(run.seconds_left)}{whole}"
-        st.progress(min(1.0, run.fraction), text=text)
+        step = f"{run.stage} {100 * run.fraction:.0f} %{_left(run.seconds_left)}"
+        st.progress(run.done, text=f"{run.overall}; now {step}" if run.overall else step)
     if run.message:
         st.error(run.message)
     if run.state in ("failed", "stopped") and (log := jobs.log_tail(cached.store(), run.key)):

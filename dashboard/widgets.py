@@ -95,8 +95,8 @@ def watch_runs(kinds: tuple[str, ...], shown: int) -> None:
 def _watch(keys: list[str], shown: int) -> None:
     found = [jobs.read(cached.store(), key) for key in keys]
     for run in found:
-        whole = f", {run.overall}" if run.overall else ""
-        st.progress(min(1.0, run.fraction), text=f"{run.title}: {run.stage} {100 * run.fraction:.0f} %{whole}")
+        step = f"{run.stage} {100 * run.fraction:.0f} %"
+        st.progress(run.done, text=f"{run.title}: {f'{run.overall}; now {step}' if run.overall else step}")
     if any(run.state != "running" for run in found) or len(cached.evaluations()) != shown:
         st.rerun(scope="app")
 

@@ -228,6 +228,7 @@ def test_progress_is_told_with_the_time_left(store: Store, folder: Path, monkeyp
         assert told("train", 10, 100) == ("train", 0.1, None, "1 of 4 done, about 90 s left")  # the next checkpoint
         assert told("train", 20, 100) == ("train", 0.2, 80.0, "1 of 4 done, about 90 s left")
         assert told(WHOLE, 2, 4, 200)[3] == "2 of 4 done, about 4 min left"
+        assert (read(store, "k").done, read(store, "k").fraction) == (0.5, 0.2)
         assert told("rank", 0, 0)[:3] == ("rank", 1.0, None)
         assert told(WHOLE, 4, 4)[3] == "4 of 4 done"
         assert read(store, "k").updated == clock[0]

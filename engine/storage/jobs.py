@@ -57,6 +57,7 @@ class Run:
         message: The error of a failed run.
         started: Unix time.
         updated: Unix time of the last sign of life.
+        whole: How much of the whole is done, 0 to 1; None where the job has one part.
     """
 
     key: str
@@ -70,6 +71,12 @@ class Run:
     message: str
     started: float
     updated: float
+    whole: float | None = None
+
+    @property
+    def done(self) -> float:
+        """How much of the whole job is done, 0 to 1: of all its parts where it has several."""
+        return min(1.0, self.fraction if self.whole is None else self.whole)
 
 
 def start(arguments: Sequence[str], store: Store, title: str) -> Run:
@@ -142,6 +149,7 @@ def _as_run(key: str, about: dict[str, Any], status: dict[str, Any]) -> Run:
         fraction=float(status.get("fraction", 0.0)),
         seconds_left=status.get("seconds_left"),
         overall=status.get("overall", ""),
+        whole=status.get("whole"),
         message=status.get("message", ""),
         started=about["started"],
         updated=status["updated"],
@@ -253,7 +261,8 @@ class Reporter:
         left = (total - done) / rate if rate > 0 else None
         new = stage not in (WHOLE, self._status["stage"])
         if stage == WHOLE:
-            self._status["overall"] = f"{done:.0f} of {total:.0f} done" + (f", {_in_words(left)} left" if left else "")
+            in_words = f", {_in_words(left)} left" if left else ""
+            self._status |= {"overall": f"{done:.0f} of {total:.0f} done{in_words}", "whole": done / total}
         else:
             self._status |= {"stage": stage, "fraction": done / total if total else 1.0, "seconds_left": left}
         if new or now - self._written > _STATUS_EVERY_SECONDS or done >= total:
