@@ -199,6 +199,17 @@ def test_a_single_language_has_no_cross_mean_and_needs_no_warning(caplog):
     assert caplog.records == []
 
 
+def test_cells_are_expected_where_queries_and_documents_have_languages(caplog):
+    ranks = ranks_of([("q", "en", "de", 1, 1), ("q", "en", "ru", 2, 4)])
+    pairs, query_langs = metrics.by_pair(ranks, ["map"]), metrics.by_query_language(ranks, ["map"])
+    ours = metrics.by_setting(pairs, query_langs, ["en"], ["map"], document_languages=["de", "ru"])
+    assert ours.rows() == [("mono", 0, 0, None), ("cross", 2, 2, 0.75), ("multi", 1, 1, 0.75)]
+    assert caplog.records == []
+    more = metrics.by_setting(pairs, query_langs, ["de", "en"], ["map"], document_languages=["de", "ru"])
+    assert more["expected"].to_list() == [1, 3, 2]
+    assert more["map"].to_list() == [None] * 3
+
+
 def test_no_ranks_give_empty_tables_and_null_means():
     empty = RANKS.to_frame()
     pairs, query_langs = metrics.by_pair(empty), metrics.by_query_language(empty)

@@ -61,6 +61,17 @@ def test_cells_have_the_means_and_queries_of_the_metrics(ranks):
         assert found[cell] == (pytest.approx(mean, rel=1e-12), queries), cell
 
 
+def test_cells_are_those_that_queries_and_documents_have():
+    rows = [("q", "en", "de", 0, 1, 1, 0.0), ("q", "en", "ru", 1, 1, 2, 0.0)]
+    ranks = pl.DataFrame(rows, schema=RANKS, orient="row")
+    sums = question_sums(ranks, ["map"], languages=["en"], document_languages=["de", "ru"])
+    cells = sums.cells.filter(pl.col("measure") == "map").select("setting", "query_lang", "doc_lang").rows()
+    assert cells == [("cross", "en", "de"), ("cross", "en", "ru"), ("multi", "en", None)]
+    macro = resample({"one": [sums]}, resamples=1)["one"]
+    means = dict(zip(macro.rows["measure", "setting", "query_lang"].rows(), macro.estimate, strict=True))
+    assert means["map", "cross", None] == 1.0
+
+
 @settings(deadline=None, max_examples=30)
 @given(ranks=random_ranks)
 def test_settings_have_the_macro_means_of_the_metrics_and_none_where_a_cell_is_missing(ranks):

@@ -125,6 +125,16 @@ class Collection:
         return _block_range(self.queries.languages, language)
 
     @property
+    def query_languages(self) -> tuple[str, ...]:
+        """Languages that have queries, in the order of `languages`."""
+        return _block_order(self.queries.languages)
+
+    @property
+    def document_languages(self) -> tuple[str, ...]:
+        """Languages that have candidates, in the order of `languages`."""
+        return _block_order(self.corpus.languages)
+
+    @property
     def query_codes(self) -> np.ndarray:
         """Each query's language as an index into `languages`, int64 (queries,)."""
         return _codes(self.queries.languages, self.languages)

@@ -88,6 +88,9 @@ def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
         values = ["-" if row[name] is None else f"{row[name]:.4f}" for name in metrics]
         table.add_row(row["setting"], f"{row['cells']} of {row['expected']}", *values)
     out.print(table)
+    absent = [row["setting"] for row in summary.settings.iter_rows(named=True) if not row["expected"]]
+    if absent:
+        out.print(f"no mean of {', '.join(absent)}: the languages of queries and of documents have no such pair")
     distance = summary.mean_rank_distance()
     if distance is not None:
         random = summary.rank_distance["random"].mean()

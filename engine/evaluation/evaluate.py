@@ -270,7 +270,9 @@ def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> S
 
 def _summarise(ranks: pl.DataFrame, manifest: EvaluationManifest) -> Summary:
     pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
-    settings = metrics.by_setting(pairs, query_languages, list(manifest.collection.languages))
+    of = manifest.collection
+    asked, answering = of.query_languages or of.languages, of.document_languages or of.languages
+    settings = metrics.by_setting(pairs, query_languages, asked, document_languages=answering)
     distances = bias.rank_distance(ranks, manifest.collection.candidates)
     if manifest.missing:
         distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
@@ -310,6 +312,8 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             name=collection.name,
             digest=collection_digest(collection),
             languages=collection.languages,
+            query_languages=collection.query_languages,
+            document_languages=collection.document_languages,
             queries=len(collection.queries),
             candidates=len(collection.corpus),
             skipped=dict(collection.skipped),

@@ -30,6 +30,8 @@ class CollectionPart(_Part):
         name: What it is called.
         digest: Of what it holds.
         languages: Its language codes, in the order of its blocks.
+        query_languages: Those that have queries; None in manifests of earlier versions: all.
+        document_languages: Those that have candidates; likewise.
         queries: How many queries it has.
         candidates: How many candidates its pool has.
         skipped: Rows that were left out, by reason.
@@ -38,6 +40,8 @@ class CollectionPart(_Part):
     name: str
     digest: str
     languages: tuple[str, ...] = ()
+    query_languages: tuple[str, ...] | None = None
+    document_languages: tuple[str, ...] | None = None
     queries: int = 0
     candidates: int = 0
     skipped: dict[str, int] = {}

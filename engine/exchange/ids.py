@@ -65,6 +65,8 @@ class Names:
             "name": name,
             "digest": digest("names", 1, [column.to_list() for column in ids]),
             "languages": self.languages,
+            "query_languages": sorted({*self.queries["query_lang"]}),
+            "document_languages": sorted({*self.documents["doc_lang"]}),
             "queries": self.queries.height,
             "candidates": self.documents.height,
             "skipped": {},

@@ -80,6 +80,8 @@ def known_collection(name: str, store: Store) -> tuple[Known, Names]:
     about = names.about(collection.name) | {
         "digest": collection_digest(collection),
         "languages": list(collection.languages),
+        "query_languages": list(collection.query_languages),
+        "document_languages": list(collection.document_languages),
         "skipped": dict(collection.skipped),
     }
     path = str(Path(name).resolve()) if Path(name).is_dir() else name

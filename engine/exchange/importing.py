@@ -235,6 +235,8 @@ def _seen_in(ranks: pl.DataFrame, top: pl.DataFrame, file: Path) -> dict[str, An
         "name": file.absolute().parent.name,
         "digest": digest("judged", 1, [column.to_list() for column in rows.iter_columns()]),
         "languages": sorted({*ranks["query_lang"], *ranks["doc_lang"]}),
+        "query_languages": sorted({*ranks["query_lang"]}),
+        "document_languages": sorted({*ranks["doc_lang"], *top["doc_lang"]}),
         "queries": ranks.select("question", "query_lang").unique().height,
         "candidates": _size_of_pool(ranks, top),
         "skipped": {},

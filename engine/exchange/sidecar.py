@@ -15,17 +15,19 @@ SIDECAR = "evaluation.json"
 _Check = tuple[str, Callable[[Any], bool]]
 _COUNT: _Check = ("an integer >= 0", lambda value: type(value) is int and value >= 0)
 _TEXT: _Check = ("a text", lambda value: isinstance(value, str))
+_LANGUAGES: _Check = (
+    "a list of language codes",
+    lambda value: isinstance(value, list) and all(is_tag(str(code)) for code in value),
+)
 _COLLECTION: Mapping[str, _Check] = {
     "name": _TEXT,
     "digest": _TEXT,
-    "languages": (
-        "a list of language codes",
-        lambda value: isinstance(value, list) and all(is_tag(str(code)) for code in value),
-    ),
+    "languages": _LANGUAGES,
     "queries": _COUNT,
     "candidates": _COUNT,
     "skipped": ("an object", lambda value: isinstance(value, dict)),
 }
+_LATER = ("query_languages", "document_languages")  # exports of earlier versions have none
 _OPENED: Mapping[str, _Check] = {
     "collection": _TEXT,
     "every": ("an integer >= 1", lambda value: type(value) is int and value >= 1),
@@ -45,6 +47,9 @@ def read_sidecar(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(collection, dict) or not {*_COLLECTION} <= {*collection}:
         return {}
     _check(collection, _COLLECTION, f"{beside}: collection")
+    _check(
+        collection, {name: _LANGUAGES for name in _LATER if collection.get(name) is not None}, f"{beside}: collection"
+    )
     _check(content.get("encoder"), {"name": _TEXT}, f"{beside}: encoder")
     if content.get("opened_as") is not None:
         _check(content["opened_as"], _OPENED, f"{beside}: opened_as")

@@ -79,26 +79,33 @@ def by_query_language(ranks: pl.DataFrame, metrics: Sequence[str] = METRICS) -> 
 
 
 def by_setting(
-    pairs: pl.DataFrame, query_languages: pl.DataFrame, languages: Sequence[str], metrics: Sequence[str] = METRICS
+    pairs: pl.DataFrame,
+    query_languages: pl.DataFrame,
+    languages: Sequence[str],
+    metrics: Sequence[str] = METRICS,
+    *,
+    document_languages: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Macro means of the three settings.
 
     Args:
         pairs: What `by_pair` gave.
         query_languages: What `by_query_language` gave.
-        languages: All languages of the collection: which pairs a complete mean needs.
+        languages: The collection's languages that have queries: which cells a complete mean needs.
         metrics: Names of metrics.
+        document_languages: Its languages that have documents; the same ones if None.
 
     Returns:
-        Three rows, mono, cross and multi: `setting`, `cells` (pairs or query languages averaged), `expected`, and a
-        Float64 column per metric, null where cells are missing.
+        Three rows, mono, cross and multi: `setting`, `cells` (pairs or query languages averaged), `expected` (how many
+        can exist), and a Float64 column per metric, null where cells are missing.
     """
     same = pl.col("query_lang") == pl.col("doc_lang")
-    count = len(languages)
+    documents = languages if document_languages is None else document_languages
+    both = len({*languages} & {*documents})
     parts = {
-        "mono": (pairs.filter(same), count),
-        "cross": (pairs.filter(~same), count * (count - 1)),
-        "multi": (query_languages, count),
+        "mono": (pairs.filter(same), both),
+        "cross": (pairs.filter(~same), len(languages) * len(documents) - both),
+        "multi": (query_languages, len(languages)),
     }
     rows = []
     for setting, (cells, expected) in parts.items():

@@ -17,6 +17,7 @@ RANK_DISTANCE = "rank_distance"
 RANDOM_DISTANCE = "random_distance"
 CELLS = pl.Schema({"measure": pl.String, "setting": pl.String, "query_lang": pl.String, "doc_lang": pl.String})
 """What names a cell: in mono and cross a pair, in multi a query language, and `doc_lang` is null."""
+_PAIR = {"query_lang": pl.String, "doc_lang": pl.String}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +45,7 @@ def question_sums(
     metrics: Sequence[str] = ("map",),
     *,
     languages: Sequence[str] | None = None,
+    document_languages: Sequence[str] | None = None,
     pool: int | None = None,
 ) -> QuestionSums:
     """Add up scores by question and cell, for metrics in all settings and for the rank distance.
@@ -51,8 +53,9 @@ def question_sums(
     Args:
         ranks: Frame of schema `RANKS`.
         metrics: Names of metrics, as in `engine.ranks.metrics`.
-        languages: The collection's, for their order and so that a pair without queries is known to be missing; those
-            in the ranks if None.
+        languages: The collection's that have queries, for their order and so that a pair without queries is known to
+            be missing; those in the ranks if None.
+        document_languages: The collection's that have documents; the same ones if None.
         pool: Candidates in the pool; where given, the rank distance is also set against a random ranking's, as `bias`.
 
     Raises:
@@ -63,14 +66,15 @@ def question_sums(
         raise InputError("ranks: the frame is empty; at least one judged query is needed")
     seen = sorted({*ranks["query_lang"].unique(), *ranks["doc_lang"].unique()})
     languages = seen if languages is None else list(languages)
-    if unknown := [code for code in seen if code not in languages]:
+    documents = languages if document_languages is None else list(document_languages)
+    if unknown := [code for code in seen if code not in {*languages, *documents}]:
         raise InputError(f"ranks: hold the languages {', '.join(unknown)}; listed are {', '.join(languages)}")
     questions = ranks["question"].unique().sort()
     names: list[tuple[str, str, str | None, str | None]] = []
     sums: list[np.ndarray] = []
     counts: list[np.ndarray] = []
     for measure, setting, frame in _scores(ranks, metrics, pool):
-        pairs = _pairs(setting, languages)
+        pairs = _pairs(setting, languages, documents)
         names += [(measure, setting, query_lang, doc_lang) for query_lang, doc_lang in pairs]
         for values, into in ((frame[measure], sums), (pl.repeat(1.0, frame.height, eager=True), counts)):
             into.append(_dense(frame, values, questions, pairs))
@@ -97,11 +101,11 @@ def _scores(ranks: pl.DataFrame, metrics: Sequence[str], pool: int | None) -> It
         yield RANDOM_DISTANCE, "multi", distances
 
 
-def _pairs(setting: str, languages: Sequence[str]) -> list[tuple[str, str | None]]:
-    """A setting's cells."""
+def _pairs(setting: str, languages: Sequence[str], documents: Sequence[str]) -> list[tuple[str, str | None]]:
+    """A setting's cells that can exist, given the languages of queries and of documents."""
     if setting == "multi":
         return [(code, None) for code in languages]
-    return [(a, b) for a in languages for b in languages if (a == b) == (setting == "mono")]
+    return [(a, b) for a in languages for b in documents if (a == b) == (setting == "mono")]
 
 
 def _dense(
@@ -109,7 +113,7 @@ def _dense(
 ) -> np.ndarray:
     """The values in an array (questions, cells), 0 where there is none."""
     keys = [name for name in ("query_lang", "doc_lang") if name in frame.columns]
-    cells = pl.DataFrame(pairs, schema=["query_lang", "doc_lang"], orient="row").select(keys).with_row_index("cell")
+    cells = pl.DataFrame(pairs, schema=_PAIR, orient="row").select(keys).with_row_index("cell")
     rows = frame.select("question", *keys).join(cells, on=keys, how="left", maintain_order="left")
     found = np.zeros((len(questions), len(pairs)))
     found[rows["question"].cast(pl.Enum(questions)).to_physical().to_numpy(), rows["cell"].to_numpy()] = values

@@ -33,7 +33,11 @@ Sums = Callable[[Evaluation, Sequence[str]], QuestionSums]
 
 def evaluation_sums(evaluation: Evaluation, metrics: Sequence[str]) -> QuestionSums:
     """What every question adds to every cell of an evaluation, for metrics and for rank distance."""
-    return question_sums(evaluation.ranks(), metrics, languages=evaluation.languages, pool=evaluation.pool)
+    of = evaluation.manifest.collection
+    asked, answering = of.query_languages or of.languages, of.document_languages or of.languages
+    return question_sums(
+        evaluation.ranks(), metrics, languages=asked, document_languages=answering, pool=evaluation.pool
+    )
 
 
 def systems(family: Family) -> dict[System, list[Evaluation]]:
