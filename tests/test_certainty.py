@@ -79,13 +79,13 @@ def test_the_answer_names_the_ratio_that_is_best_in_the_pool(found: dict[System,
     text = answer("demo", found, 3)
     assert f"**alpha = {best:g}** scores highest" in text
     base = found[UNTRAINED].only("map", "multi").estimate[0]
-    assert f"The untrained encoder has {base:.3f}" in text
+    assert f"(untrained: {base:.3f})" in text
     assert np.isclose(choice["probability"].sum(), 1)
 
 
 def test_the_answer_does_without_what_is_not_there(found: dict[System, Resampled]) -> None:
     alone = {System("hybrid", 0.5): found[System("hybrid", 0.5)]}
     text = answer("demo", alone, 3)
-    assert "only ratio trained" in text
+    assert "only trained ratio" in text
     assert "untrained" not in text
     assert "Alpha =" not in text

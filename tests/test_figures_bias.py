@@ -91,7 +91,7 @@ def test_languages_are_coloured_by_what_the_test_says(frames):
     for name, code, colour in (("put first", "ar", INK), ("pushed down", "en", ACCENT)):
         assert trace(figure, name).y == (f"{ {'ar': 'Arabic', 'en': 'English'}[code] } {code}",)
         assert trace(figure, name).marker.color == colour
-    undecided = trace(figure, "not told from equal treatment")
+    undecided = trace(figure, "not significantly different from equal treatment")
     assert (undecided.y, undecided.marker.color) == (("German de",), GREY)
     assert list(undecided.x) == [45]
     assert list(undecided.error_x.arrayminus) == pytest.approx([10])

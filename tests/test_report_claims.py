@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.report.claims import Quantity, against_chance, best_of, compared, over_pairs, p_value, signed
-from engine.sweeps.prose import Difference
+from engine.report.claims import Quantity, against_chance, best_of, compared, over_pairs, signed
+from engine.sweeps.prose import Difference, p_value
 from tests.report_builders import choice
 
 SCORE = Quantity("multi mAP")

@@ -195,7 +195,7 @@ def test_a_ratio_alone_is_a_report_too(family: Family, demo_store: Store) -> Non
     members = tuple(one for one in family.evaluations if one[0].alpha == 0.5 and one[0].seed == 0)
     alone = gather(Family(family.key, members[0][0], members, None), Request())
     composed = sections.compose(alone, demo_store)
-    assert "the only ratio trained" in composed.answer[0] + composed.answer[1]
+    assert "the only trained ratio" in composed.answer[0] + composed.answer[1]
     assert not [table.name for table in composed.tables if "difference" in table.name]
 
 

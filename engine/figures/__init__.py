@@ -3,9 +3,10 @@
 from engine.figures.bias import parallel_ranks, pool_rank_boxes, pool_rank_heatmap, rank_distance_dots, share_bars
 from engine.figures.bias_grids import advantage_heatmap, agreement_heatmap, target_heatmap
 from engine.figures.bias_suite import document_places, measure_curve, measure_forest, outcome_bars
-from engine.figures.pairs import difference_heatmap, language_order, matrix, p_value, pair_heatmap, query_counts
+from engine.figures.losses import loss_curves
+from engine.figures.pairs import difference_heatmap, language_order, matrix, pair_heatmap, query_counts
 from engine.figures.published import language_dumbbells, language_heatmap, model_plane, published_heatmap
-from engine.figures.ratios import loss_curves, ratio_curve, trade_off
+from engine.figures.ratios import ratio_curve, trade_off
 from engine.figures.style import name_of
 from engine.figures.vectors import distance_heatmap, language_map
 
@@ -26,7 +27,6 @@ __all__ = [
     "model_plane",
     "name_of",
     "outcome_bars",
-    "p_value",
     "pair_heatmap",
     "parallel_ranks",
     "pool_rank_boxes",

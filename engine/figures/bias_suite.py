@@ -8,6 +8,7 @@ from plotly.subplots import make_subplots
 
 from engine.bias import DIRECTIONS, MEASURES, OUTCOMES, Measure
 from engine.figures.style import ACCENT, GREY, INK, finish, name_of
+from engine.sweeps.prose import LEVEL, p_value
 
 LIGHT_INK = "#8fc1e6"
 OUTCOME_STYLE = {
@@ -19,7 +20,6 @@ OUTCOME_STYLE = {
 """What each outcome is called, and its colour."""
 
 _ROW = 56  # pixels of a measure
-_LEVEL = 0.05
 
 
 def measure_forest(measures: pl.DataFrame, k: int) -> go.Figure:
@@ -195,12 +195,12 @@ def document_places(places: pl.DataFrame, pushed: pl.DataFrame) -> go.Figure:
     frame = places.join(pushed.select("doc_lang", "p_holm", "mean_rank"), on="doc_lang", how="left").sort(
         "value", "doc_lang", descending=[True, False]
     )
-    told = pl.col("p_holm").fill_null(1.0) < _LEVEL
+    told = pl.col("p_holm").fill_null(1.0) < LEVEL
     behind = pl.col("value") > 0.5
     figure = go.Figure()
     for name, mask, colour in (
         ("put first", told & ~behind, INK),
-        ("not told from equal treatment", ~told, GREY),
+        ("not significantly different from equal treatment", ~told, GREY),
         ("pushed down", told & behind, ACCENT),
     ):
         part = frame.filter(mask)
@@ -231,6 +231,6 @@ def document_places(places: pl.DataFrame, pushed: pl.DataFrame) -> go.Figure:
 def _place_hover(row: dict[str, float]) -> str:
     rank = "" if row["mean_rank"] is None else f", mean rank {row['mean_rank']:.1f} among its translations"
     interval = "" if row["low"] is None else f" (95 % interval {100 * row['low']:.0f} to {100 * row['high']:.0f})"
-    p = "" if row["p_holm"] is None else f", p = {row['p_holm']:.4f} after Holm's correction"
+    p = "" if row["p_holm"] is None else f", {p_value(row['p_holm'])} after Holm's correction"
     place = f"{100 * row['value']:.0f} % of its translations before it{interval}"
     return f"{name_of(row['doc_lang'])}: {place}{rank}<br>{row['questions']:,} questions{p}"

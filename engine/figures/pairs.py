@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
@@ -14,9 +15,9 @@ from engine.collections.languages import language
 from engine.figures.grid import add_clicks, add_means, cells, frame_diagonal, grid_figure
 from engine.figures.style import ACCENT, DIVERGING, PALE_TEXT, SEQUENTIAL, name_of, number, outline, signed, whole
 from engine.ranks.metrics import label
+from engine.sweeps.prose import LEVEL, p_value
 
 CORRECTIONS = {"p_holm": "(Holm)", "p_bh": "(Benjamini-Hochberg)", "p": "(not corrected)"}
-LEVEL = 0.05  # of the tests
 
 
 def language_order(pairs: pl.DataFrame, metric: str, by: str) -> list[str]:
@@ -62,7 +63,7 @@ def pair_heatmap(
 ) -> go.Figure:
     """Scores of every language pair: query language down, document language across, mono pairs framed, means beside.
 
-    With `intervals`, the hover tells each cell's, and a cell that is too uncertain to be read stands in brackets.
+    With `intervals`, the hover shows each cell's interval, and a cell that is too uncertain is in brackets.
 
     Args:
         pairs: Frame of `metrics.by_pair`.
@@ -83,7 +84,7 @@ def pair_heatmap(
         hover[i][j] += f"<br>95 % interval {_from_to(cell, '{:.3f}')}"
         if cell["uncertain"] and texts[i][j]:
             texts[i][j] = f"({texts[i][j]})"
-            hover[i][j] += ": too wide to be read closely"
+            hover[i][j] += " (wide: read with care)"
     figure = grid_figure(
         grid,
         codes,
@@ -115,7 +116,7 @@ def difference_heatmap(
 ) -> go.Figure:
     """Scores minus reference scores of every language pair, in points (hundredths), centred on 0.
 
-    With `tests`, the differences that survive are bold and the others pale, and the hover tells interval and p.
+    With `tests`, significant differences are bold and the others pale, and the hover shows interval and p.
 
     Args:
         pairs: Frame of `metrics.by_pair`.
@@ -127,9 +128,59 @@ def difference_heatmap(
         p: Which p values decide: "p", or corrected, "p_holm" or "p_bh".
         compact: For half a page: codes in place of names, smaller cells, no colour bar.
     """
+    info = _get_difference_info((pairs, reference), metric, codes, limit=limit, tests=tests, p=p)
+    figure = grid_figure(
+        info.grid,
+        codes,
+        codes,
+        texts=[
+            [_emphasised(*cell) for cell in zip(*row, strict=True)] for row in zip(info.texts, info.bold, strict=True)
+        ],
+        hover=info.hover,
+        scale={"colorscale": DIVERGING, "zmin": -info.limit, "zmax": info.limit},
+        title="points",
+        compact=compact,
+    )
+    frame_diagonal(figure, len(codes))
+    add_means(figure, info.grid, "{:+.1f}")
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _DifferenceInfo:
+    """What a difference heatmap shows.
+
+    Attributes:
+        grid: float64 (query languages, document languages), differences in points, NaN where unknown.
+        texts: Of every cell; empty where unknown.
+        bold: Of every cell, whether its difference is significant; None where it is not tested.
+        hover: Of every cell.
+        limit: End of the colour scale in points, both ways.
+    """
+
+    grid: np.ndarray
+    texts: list[list[str]]
+    bold: list[list[bool | None]]
+    hover: list[list[str]]
+    limit: float
+
+
+def _get_difference_info(
+    compared: tuple[pl.DataFrame, pl.DataFrame],
+    metric: str,
+    codes: Sequence[str],
+    *,
+    limit: float | None = None,
+    tests: pl.DataFrame | None = None,
+    p: str = "p_holm",
+) -> _DifferenceInfo:
+    """Numbers and texts of `difference_heatmap`; of the two compared frames, the second is subtracted."""
+    pairs, reference = compared
     grid = 100 * (matrix(pairs, metric, codes) - matrix(reference, metric, codes))
     counts = matrix(pairs, "queries", codes)
     limit = limit or max(1.0, float(np.nanmax(np.abs(grid))) if np.isfinite(grid).any() else 1.0)
+    texts = cells(grid, "{:+.1f}")
+    bold: list[list[bool | None]] = [[None] * len(codes) for _ in codes]
     hover = [
         [
             f"{name_of(q)} → {name_of(d)}<br>{label(metric)} {signed(grid[i, j])} points{_queries(counts[i, j])}"
@@ -137,28 +188,19 @@ def difference_heatmap(
         ]
         for i, q in enumerate(codes)
     ]
-    texts = cells(grid, "{:+.1f}")
     for i, j, cell in _cells_of({} if tests is None else _by_pair(tests), codes):
         if texts[i][j] and cell[p] is not None:
-            survives = cell[p] < LEVEL
-            texts[i][j] = (
-                f"<b>{texts[i][j]}</b>" if survives else f'<span style="color:{PALE_TEXT}">{texts[i][j]}</span>'
-            )
+            bold[i][j] = cell[p] < LEVEL
             points = {end: 100 * cell[end] for end in ("low", "high")}
             hover[i][j] += f"<br>95 % interval {_from_to(points, '{:+.1f}')}, {p_value(cell[p])} {CORRECTIONS[p]}"
-    figure = grid_figure(
-        grid,
-        codes,
-        codes,
-        texts=texts,
-        hover=hover,
-        scale={"colorscale": DIVERGING, "zmin": -limit, "zmax": limit},
-        title="points",
-        compact=compact,
-    )
-    frame_diagonal(figure, len(codes))
-    add_means(figure, grid, "{:+.1f}")
-    return figure
+    return _DifferenceInfo(grid, texts, bold, hover, limit)
+
+
+def _emphasised(text: str, bold: bool | None) -> str:
+    """A cell's text: bold where significant, pale where tested and not significant."""
+    if bold is None:
+        return text
+    return f"<b>{text}</b>" if bold else f'<span style="color:{PALE_TEXT}">{text}</span>'
 
 
 def query_counts(pairs: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
@@ -172,11 +214,6 @@ def query_counts(pairs: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
     return grid_figure(grid, codes, codes, texts=cells(grid, "{:.0f}"), hover=hover, scale=scale, title="queries")
 
 
-def p_value(p: float) -> str:
-    """A p value as text, such as "p = .013" or "p < .001"."""
-    return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".")
-
-
 def _by_pair(frame: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
     return {(row["query_lang"], row["doc_lang"]): row for row in frame.iter_rows(named=True)}
 
@@ -184,7 +221,7 @@ def _by_pair(frame: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
 def _cells_of(
     known: dict[tuple[str, str], dict[str, float]], codes: Sequence[str]
 ) -> Iterator[tuple[int, int, dict[str, float]]]:
-    """Row and column of each pair of which something more is known."""
+    """Row, column and row of the frame of each pair that has an interval."""
     for i, query_lang in enumerate(codes):
         for j, doc_lang in enumerate(codes):
             cell = known.get((query_lang, doc_lang))
@@ -203,5 +240,5 @@ def _pair_hover(query_lang: str, doc_lang: str, value: float, count: float, metr
 
 
 def _queries(count: float) -> str:
-    """How many queries stand behind a cell, for its hover; empty where nobody told."""
+    """How many queries stand behind a cell, for its hover; empty where unknown."""
     return f", {whole(count)} queries" if np.isfinite(count) else ""

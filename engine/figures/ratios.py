@@ -1,13 +1,13 @@
-"""Figures of the ratio: curves against alpha, the trade-off plane, and losses."""
+"""Figures of the ratio: curves against alpha, and the trade-off plane."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import cycle
 
 import plotly.graph_objects as go
 import polars as pl
-from plotly.colors import sample_colorscale
 
 from engine.figures.labels import label_places
 from engine.figures.style import ACCENT, GREY, INK, finish
@@ -31,8 +31,8 @@ def ratio_curve(
     The value axis spans the ratios. What has none, the untrained encoder and the baselines, is a line, or named at the
     edge that it lies behind. With `selection`, a
     thin line marks the best ratio, and bars the interval of every other's difference from it, set off from that line:
-    a ratio whose bar crosses it cannot be told from the best. (Intervals of the values themselves would be far wider,
-    since all ratios answer the same easy and hard questions.)
+    a ratio whose bar crosses it does not differ significantly from the best. (Intervals of the values themselves would
+    be far wider, since all ratios answer the same easy and hard questions.)
 
     Args:
         points: Frame of `ratios.points`.
@@ -45,13 +45,16 @@ def ratio_curve(
     """
     figure = go.Figure()
     colour = SETTING_COLOURS.get(column, SETTING_COLOURS.get(column.partition("_")[0], GREY))
-    bars = [] if selection is None else _add_bars(figure, selection, colour)
+    bars = None if selection is None else _get_bars_info(selection)
+    if bars:
+        _add_bars(figure, bars, colour)
     _add_curve(figure, points, column, name, colour)
     _add_references(figure, references)
     if alpha is not None:
         figure.add_vline(x=alpha, line={"color": GREY, "width": 6}, opacity=0.35)
     on_the_scale = points.filter(pl.col("alpha").is_not_null())[column].drop_nulls()
-    low, high = _span([*on_the_scale, *(value for _, value, _ in references), *bars])
+    bar_ends = [*bars.lows, *bars.highs] if bars else []
+    low, high = _span([*on_the_scale, *(value for _, value, _ in references), *bar_ends])
     _add_levels(figure, _levels(points, column, base), low, high, ".0f" if column == "rank_distance" else ".3f")
     figure.update_xaxes(title="alpha", range=[-0.05, 1.05], tickvals=[0, 0.5, 1])
     figure.update_yaxes(range=[low, high], nticks=5)
@@ -68,12 +71,8 @@ def trade_off(points: pl.DataFrame, x: str, y: str, names: tuple[str, str], *, a
         names: What to call them.
         alpha: The chosen ratio, ringed.
     """
-    means = (
-        points.filter(pl.col("strategy").is_in(["hybrid", "merge"]))
-        .group_by("strategy", "alpha")
-        .agg(pl.col(x).mean(), pl.col(y).mean(), pl.col("rank_distance").mean())
-        .sort("strategy", "alpha")
-    )
+    info = _get_trade_off_info(points, x, y)
+    means, front = info.means, info.front
     figure = go.Figure()
     limits = {"cmin": means["rank_distance"].min(), "cmax": means["rank_distance"].max()}
     for strategy, symbol in (("hybrid", "circle"), ("merge", "diamond-open")):
@@ -102,7 +101,6 @@ def trade_off(points: pl.DataFrame, x: str, y: str, names: tuple[str, str], *, a
             hovertemplate="alpha %{customdata[0]:g}<br>"
             + f"{names[0]} %{{x:.4f}}<br>{names[1]} %{{y:.4f}}<br>rank distance %{{customdata[1]:.0f}}<extra></extra>",
         )
-    front = means.filter(pareto(means, [x, y])).sort(x)
     figure.add_scatter(
         x=front[x], y=front[y], mode="lines", name="Pareto front", line={"color": GREY, "dash": "dot"}, hoverinfo="skip"
     )
@@ -111,32 +109,27 @@ def trade_off(points: pl.DataFrame, x: str, y: str, names: tuple[str, str], *, a
     return finish(figure, height=400, legend=True)
 
 
-def loss_curves(losses: pl.DataFrame) -> go.Figure:
-    """Training loss against steps, a line per checkpoint; the seeds of a ratio share its colour and its legend.
+@dataclass(frozen=True, slots=True)
+class _TradeOffInfo:
+    """What the trade-off plane shows.
 
-    Args:
-        losses: `what` (a recipe's label), `step`, `loss`.
+    Attributes:
+        means: `strategy`, `alpha`, the two scores and `rank_distance`, a row per ratio, means over seeds.
+        front: Rows of `means` on the Pareto front, by the score across.
     """
-    figure, labels = go.Figure(), losses["what"].unique(maintain_order=True).to_list()
-    ratios = sorted({label.partition(", seed ")[0] for label in labels})
-    colours = sample_colorscale("Viridis", [0.25 + 0.6 * i / max(1, len(ratios) - 1) for i in range(len(ratios))])
-    for label in sorted(labels):
-        ratio, _, seed = label.partition(", seed ")
-        part = losses.filter(pl.col("what") == label)
-        figure.add_scatter(
-            x=part["step"],
-            y=part["loss"],
-            mode="lines",
-            line={"color": colours[ratios.index(ratio)], "width": 1.5},
-            name=ratio.rpartition(", ")[2],
-            legendgroup=ratio,
-            showlegend=not any(trace.legendgroup == ratio for trace in figure.data),
-            hovertemplate=f"{ratio.rpartition(', ')[2]}, seed {seed}: %{{y:.3f}} at step %{{x}}<extra></extra>",
-        )
-    figure.update_xaxes(title="step")
-    ticks = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]
-    figure.update_yaxes(title="loss", type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
-    return finish(figure, height=300, legend=True)
+
+    means: pl.DataFrame
+    front: pl.DataFrame
+
+
+def _get_trade_off_info(points: pl.DataFrame, x: str, y: str) -> _TradeOffInfo:
+    means = (
+        points.filter(pl.col("strategy").is_in(["hybrid", "merge"]))
+        .group_by("strategy", "alpha")
+        .agg(pl.col(x).mean(), pl.col(y).mean(), pl.col("rank_distance").mean())
+        .sort("strategy", "alpha")
+    )
+    return _TradeOffInfo(means, means.filter(pareto(means, [x, y])).sort(x))
 
 
 def _add_curve(figure: go.Figure, points: pl.DataFrame, column: str, name: str, colour: str) -> None:
@@ -173,22 +166,48 @@ def _add_curve(figure: go.Figure, points: pl.DataFrame, column: str, name: str, 
         )
 
 
-def _add_bars(figure: go.Figure, selection: pl.DataFrame, colour: str) -> list[float]:
-    """Draw the differences from the best ratio as bars from the best's line; returns where they end."""
+@dataclass(frozen=True, slots=True)
+class _BarsInfo:
+    """Bars of the differences from the best ratio.
+
+    Attributes:
+        best: The best ratio's value.
+        alphas, values: The other ratios and their values.
+        lows, highs: Where each bar ends: the best's value plus the ends of the difference's interval.
+    """
+
+    best: float
+    alphas: list[float]
+    values: list[float]
+    lows: list[float]
+    highs: list[float]
+
+
+def _get_bars_info(selection: pl.DataFrame) -> _BarsInfo | None:
+    """Bars of a frame of `significance.select`; None if there is nothing to compare."""
     others = selection.drop_nulls("difference_low")
     if others.is_empty():
-        return []
-    best = (others["value"] - others["difference"])[0]
-    figure.add_hline(y=best, line={"color": colour, "width": 1, "dash": "dash"}, opacity=0.6)
-    low, high = best + others["difference_low"], best + others["difference_high"]
+        return None
+    best = float((others["value"] - others["difference"])[0])
+    return _BarsInfo(
+        best,
+        others["system"].to_list(),
+        others["value"].to_list(),
+        (best + others["difference_low"]).to_list(),
+        (best + others["difference_high"]).to_list(),
+    )
+
+
+def _add_bars(figure: go.Figure, info: _BarsInfo, colour: str) -> None:
+    figure.add_hline(y=info.best, line={"color": colour, "width": 1, "dash": "dash"}, opacity=0.6)
     figure.add_scatter(
-        x=others["system"],
-        y=others["value"],
+        x=info.alphas,
+        y=info.values,
         error_y={
             "type": "data",
             "symmetric": False,
-            "array": high - others["value"],
-            "arrayminus": others["value"] - low,
+            "array": [high - value for high, value in zip(info.highs, info.values, strict=True)],
+            "arrayminus": [value - low for low, value in zip(info.lows, info.values, strict=True)],
             "color": colour,
             "thickness": 1.5,
             "width": 4,
@@ -199,7 +218,6 @@ def _add_bars(figure: go.Figure, selection: pl.DataFrame, colour: str) -> list[f
         hoverinfo="skip",
         showlegend=False,
     )
-    return [*low, *high]
 
 
 def _add_references(figure: go.Figure, references: Sequence[tuple[float, float, str]]) -> None:

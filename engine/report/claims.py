@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from engine.significance.bootstrap import LEAST_SEEDS
-from engine.sweeps.prose import LEVEL, Difference, in_words
+from engine.sweeps.prose import LEVEL, Difference, in_words, p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def best_of(quantity: Quantity, choice: pl.DataFrame, seeds: int) -> str:
     best = choice.filter(pl.col("difference").is_null()).row(0, named=True)
     value = f"{quantity.write(best['value'])}{_interval(quantity, best['low'], best['high'])}"
     if choice.height == 1:
-        return f"{quantity.head} {value} at alpha = {best['system']:g}, the only ratio trained."
+        return f"{quantity.head} {value} at alpha = {best['system']:g}, the only trained ratio."
     if seeds < LEAST_SEEDS:
         which = "highest" if not quantity.lower_is_better else "lowest"
         return (
@@ -164,11 +164,6 @@ def signed(value: float, digits: int = 0) -> str:
     """A number with its sign, a true minus; 0 has none."""
     rounded = round(value, digits)
     return f"{0:.{digits}f}" if rounded == 0 else f"{rounded:+,.{digits}f}".replace("-", "−")
-
-
-def p_value(p: float) -> str:
-    """A p value as text."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def in_list(parts: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Sentences about results, made from the numbers and their uncertainty.
 
-They never claim a difference that the test does not support: what is not told apart is said to be so. Pure functions of
-the frames of `significance`; the text is Markdown, and the same on the pages and in reports.
+They never claim a difference that the test does not support; a difference that is not significant is said to be so.
+Pure functions of the frames of `significance`; the text is Markdown, and the same on the pages and in reports.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Difference:
 
 
 def told_apart(p: float | None, low: float | None, high: float | None) -> bool:
-    """Whether a difference is told from none: its test and its interval must agree, and be known."""
+    """Whether a difference is significant: its test and its interval must be known and agree."""
     if p is None or low is None or high is None:
         return False
     return p < LEVEL and not low <= 0 <= high
@@ -61,16 +61,18 @@ def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
     )
     others = choice.filter(pl.col("difference").is_not_null())
     if others.is_empty():
-        return text + " It is the only ratio trained."
+        return text + " It is the only trained ratio."
     near = others.filter(pl.col("candidate"))["system"].to_list()
     if not near:
-        text += f" Every other ratio trained is worse ({100 * best['probability']:.0f} % of the draws agree)."
+        text += f" Every other trained ratio is worse ({100 * best['probability']:.0f} % of the draws agree)."
     elif len(near) == others.height:
-        text += " No other ratio trained can be told from it."
+        text += " No other trained ratio differs significantly from it."
     else:
-        text += f" Alpha {in_words(near)} cannot be told from it, the others are worse."
+        text += f" Alpha {in_words(near)} does not differ significantly from it; the other ratios are worse."
     if seeds < LEAST_SEEDS:
-        text += " With so few seeds how much training varies is not known: this holds for these checkpoints only."
+        text += (
+            " With so few seeds, the variation between training runs is unknown: this holds for these checkpoints only."
+        )
     return text
 
 
@@ -86,18 +88,20 @@ def cost_of_end(alpha: float, best: float, score: Difference, distance: Differen
     parts = []
     if score.told:
         verb = "costs" if score.value < 0 else "gains"
-        ends = sorted(100 * abs(end) for end in (score.low, score.high))
+        ends = sorted(100 * abs(end) for end in (score.low, score.high) if end is not None)
         parts.append(f"{verb} **{abs(100 * score.value):.1f} points**{_interval(*ends, '.1f')}")
     if distance.told:
         more = 100 * distance.value / distance.reference
         parts.append(f"has **{abs(more):.0f} % {'more' if more > 0 else 'less'} rank distance**")
     if not parts:
-        return f"Alpha = {alpha:g} differs from {best:g} neither in multi mAP nor in rank distance by more than chance."
+        return (
+            f"Alpha = {alpha:g} does not differ significantly from {best:g}, neither in multi mAP nor in rank distance."
+        )
     text = f"Alpha = {alpha:g} {' and '.join(parts)} against {best:g}."
     if not score.told:
-        text += " Their multi mAP cannot be told apart."
+        text += " The difference in multi mAP is not significant."
     elif not distance.told:
-        text += " Their rank distance cannot be told apart."
+        text += " The difference in rank distance is not significant."
     return text
 
 
@@ -108,12 +112,14 @@ def gain_of_training(base: float, difference: Difference) -> str:
         base: The untrained encoder's multi mAP.
         difference: The best ratio minus the untrained encoder.
     """
-    text = f"The untrained encoder has {base:.3f}"
+    untrained = f"(untrained: {base:.3f})"
     if not difference.told:
-        return text + ", which cannot be told from it."
-    ends = sorted(100 * abs(end) for end in (difference.low, difference.high))
-    points = f"{abs(100 * difference.value):.1f} points{_interval(*ends, '.1f')}"
-    return f"{text}, {points} {'less' if difference.value > 0 else 'more'}."
+        return f"Training did not change multi mAP significantly {untrained}."
+    ends = sorted(100 * abs(end) for end in (difference.low, difference.high) if end is not None)
+    verb = "raised" if difference.value > 0 else "lowered"
+    return (
+        f"Training {verb} multi mAP by {abs(100 * difference.value):.1f} points{_interval(*ends, '.1f')} {untrained}."
+    )
 
 
 def recommendation(choice: pl.DataFrame) -> str:
@@ -126,16 +132,21 @@ def recommendation(choice: pl.DataFrame) -> str:
     text = f"**alpha = {best['system']:g}** comes out best"
     others = choice.filter(pl.col("difference").is_not_null())
     if others.is_empty():
-        return text + ", the only ratio trained: there is nothing to compare it with."
+        return text + ". It is the only trained ratio, so there is nothing to compare it with."
     probability = f"in {100 * best['probability']:.0f} % of the draws"
     near = others.filter(pl.col("candidate"))["system"].to_list()
     if not near:
-        return f"{text}, {probability}: **clear**, no other ratio can be as good."
+        return f"{text}, {probability}: **clear**, no other ratio is likely to be as good."
     least = max(row["detectable"] for row in others.filter(pl.col("candidate")).iter_rows(named=True))
     return (
-        f"{text}, {probability}: **not clear**. Alpha {in_words(near)} could be as good; a difference of "
-        f"{least:.2f} points would have been found."
+        f"{text}, {probability}: **not clear**. Alpha {in_words(near)} could be as good; the test can detect a "
+        f"difference of {least:.2f} points."
     )
+
+
+def p_value(p: float) -> str:
+    """A p value as text, such as "p = 0.013" or "p < 0.001"."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def in_words(alphas: Sequence[float]) -> str:

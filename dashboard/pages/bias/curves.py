@@ -10,7 +10,7 @@ from dashboard.cached import bias as bias_data
 from dashboard.pages.bias import view as bias
 from engine import figures
 from engine.bias import DIRECTIONS, MEASURES, RANK_MEASURES
-from engine.sweeps.prose import LEVEL
+from engine.sweeps.prose import LEVEL, p_value
 from engine.sweeps.results import Family
 
 
@@ -57,7 +57,7 @@ def _ends(family: Family, low: float, high: float) -> str:
     write = MEASURES["rank_distance"].write
     gap = f"{write(distance['other'])} against {write(distance['one'])}; difference {write(distance['difference'])}"
     if distance["low"] is not None:
-        gap += f" ({write(distance['low'])} to {write(distance['high'])}), p = {distance['p']:.4f}"
+        gap += f" ({write(distance['low'])} to {write(distance['high'])}), {p_value(distance['p'])}"
     return (
         f"Of {tests.height} measures, **{more}** show alpha = {high:g} as more biased than alpha = {low:g}, **{less}** "
         f"as less biased, and {tests.height - more - less} do not tell them apart (5 % level, Holm's correction). Rank "

@@ -10,7 +10,7 @@ from dashboard.cached import bias as bias_data
 from engine import figures
 from engine.bias import DIRECTIONS, MEASURES, RANK_MEASURES, Suite
 from engine.collections.languages import language
-from engine.sweeps.prose import LEVEL
+from engine.sweeps.prose import LEVEL, p_value
 
 _NAMED = 3  # languages that a sentence names
 
@@ -137,11 +137,11 @@ def draw_documents(one: cached.Listed, found: Suite, k: int) -> None:
     behind = apart.filter(pl.col("place") > 0.5).sort("place", descending=True)["doc_lang"].to_list()
     first = apart.filter(pl.col("place") < 0.5)["doc_lang"].to_list()
     row = found.measures.filter(pl.col("measure") == "document_effect").row(0, named=True)
-    p = "p < 0.0001" if effect.p < 0.0001 else f"p = {effect.p:.4f}"
+    p = p_value(effect.p)
     text = (
         f"Pushed down most: **{_names(behind)}**; put first: **{_names(first)}**"
         if behind or first
-        else ("No language is told apart from equal treatment")
+        else "No language differs significantly from equal treatment"
     )
     st.markdown(
         f"{text}. Kendall's W is {told(row)} (random {MEASURES['document_effect'].write(row['random'])}); Friedman's "

@@ -177,14 +177,14 @@ def figures_at(family: results.Family, chosen: Side, reference: Side, metric: st
 
 
 def _how_sure(tested: pl.DataFrame, measure: str, setting: str, scale: float, pattern: str) -> tuple[bool, str]:
-    """Whether a difference is told apart from none; and its interval and test, in words."""
+    """Whether a difference is significant; and its interval and test, in words."""
     wanted = (pl.col("measure") == measure) & (pl.col("setting") == setting) & pl.col("query_lang").is_null()
     row = tested.filter(wanted).row(0, named=True)
     if row["low"] is None or row["p"] is None:
         return False, "too few questions for an interval"
     told = prose.told_apart(row["p"], row["low"], row["high"])
     ends = f"{scale * row['low']:{pattern}} to {scale * row['high']:{pattern}}".replace("-", "\u2212")
-    return told, f"95 %: {ends}, {figures.p_value(row['p'])}{'' if told else ': not told apart'}"
+    return told, f"95 %: {ends}, {prose.p_value(row['p'])}{'' if told else ': not significant'}"
 
 
 def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metric: str) -> None:
@@ -223,8 +223,8 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             if "merge" in points["strategy"]
             else ""
         )
-        + ". Dashed: the best ratio; a bar that reaches it cannot be told from the best (95 % interval of the paired "
-        "difference). Each axis spans its own values; a lower rank distance is less biased."
+        + ". Dashed: the best ratio; a ratio whose bar reaches it does not differ significantly from the best (95 % interval "
+        "of the paired difference). Each axis spans its own values; a lower rank distance is less biased."
     )
 
 

@@ -12,7 +12,7 @@ from engine import Summary, figures
 from engine.collections.languages import language
 from engine.ranks.metrics import label
 from engine.significance import TOO_WIDE
-from engine.sweeps.prose import told_apart
+from engine.sweeps.prose import p_value, told_apart
 
 NOBODY = "nothing"
 
@@ -74,8 +74,8 @@ def compared_answer(one: cached.Listed, other: cached.Listed, found: pl.DataFram
         if row["low"] is None or row["p"] is None:
             parts.append(f"{setting}: too few questions to say")
             continue
-        ends = f"95 % interval {100 * row['low']:+.1f} to {100 * row['high']:+.1f}, {figures.p_value(row['p'])}"
-        verdict = "" if told_apart(row["p"], row["low"], row["high"]) else ", not told apart"
+        ends = f"95 % interval {100 * row['low']:+.1f} to {100 * row['high']:+.1f}, {p_value(row['p'])}"
+        verdict = "" if told_apart(row["p"], row["low"], row["high"]) else ", not significant"
         parts.append(f"{setting} **{100 * row['difference']:+.1f} points** ({ends}{verdict})")
     return (
         f"**{one.checkpoint}** minus **{other.checkpoint}**, {label(metric)} on {one.collection}: {'; '.join(parts)}."
