@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
+from engine.figures.bias import pool_rank_boxes
 from engine.figures.pairs import _get_difference_info, difference_heatmap
 from engine.figures.ratios import _get_bars_info, _get_trade_off_info, ratio_curve, trade_off
-from engine.figures.style import DIVERGING, PALE_TEXT
+from engine.figures.style import ACCENT, DIVERGING, INK, PALE_TEXT
 
 CODES = ["ar", "de"]
 
@@ -111,3 +112,15 @@ def test_the_front_joins_only_what_nothing_beats() -> None:
     front = trade_off(POINTS, "mono", "multi", ("mono", "multi"), alpha=0.5).data[-1]
     assert list(front.x) == pytest.approx([0.2, 0.5, 0.55, 0.6])
     assert list(front.y) == pytest.approx([0.7, 0.5, 0.4, 0.3])
+
+
+def test_the_box_of_the_query_language_stands_out_and_the_highest_median_is_first() -> None:
+    ranks = pl.DataFrame(
+        {"query_lang": ["ar"] * 3 + ["de"], "doc_lang": ["ar", "de", "de", "ar"], "rank_in_pool": [2, 10, 30, 99]}
+    )
+    figure = pool_rank_boxes(ranks, "ar")
+    assert [(box.y, box.marker.color, list(box.median)) for box in figure.data] == [
+        (("Arabic ar",), ACCENT, [2.0]),
+        (("German de",), INK, [20.0]),
+    ]
+    assert figure.layout.yaxis.categoryarray == ("German de", "Arabic ar")

@@ -223,8 +223,8 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             if "merge" in points["strategy"]
             else ""
         )
-        + ". Dashed: the best ratio; a ratio whose bar reaches it does not differ significantly from the best (95 % interval "
-        "of the paired difference). Each axis spans its own values; a lower rank distance is less biased."
+        + ". Dashed: the best ratio; a ratio whose bar reaches it does not differ significantly from the best "
+        "(95 % interval of the paired difference). Each axis has its own range; a lower rank distance is less biased."
     )
 
 
