@@ -48,6 +48,15 @@ def test_evaluate_prints_the_settings(ready: Run) -> None:
         assert word in out
 
 
+def test_how_the_encoder_is_run_stands_in_the_manifest(ready: Run, store: Store) -> None:
+    assert ready("--truncate-dim", "8", "--dtype", "float32", "--trust-remote-code")[0] == 0
+    assert ready()[0] == 0
+    told = [made.manifest.encoder for made in evaluations(store)]
+    assert [one.truncate_dim for one in told] == [8, None]
+    assert [one.similarity for one in told] == ["cosine", "cosine"]
+    assert told[0].fingerprint != told[1].fingerprint
+
+
 def test_evaluate_writes_the_figures_as_json(ready: Run, store: Store, tmp_path: Path) -> None:
     status, out, _ = ready("--json", "figures.json")
     [found] = evaluations(store)
@@ -115,6 +124,8 @@ def test_rows_that_are_left_out_are_counted_on_standard_error(ready: Run, tmp_pa
         (["--top-k", "many"], ["--top-k", "'many'"]),
         (["--every", "0"], ["every", "0", "from 1"]),
         (["--max-length", "2"], ["max length must be an integer >= 4, got 2"]),
+        (["--truncate-dim", "0"], ["truncate dim", "integer >= 1", "got 0"]),
+        (["--dtype", "int8"], ["--dtype", "'int8'", "bfloat16"]),
         (["--json", "no-such-folder/figures.json"], ["no-such-folder/figures.json", "cannot be written", "exists"]),
         (["--json", "empty"], ["empty", "cannot be written"]),
         (["--nonsense"], ["--nonsense", "python -m engine"]),
@@ -172,7 +183,7 @@ def spoil_json(file: Path) -> None:
         ("tiny/de.json", lambda file: file.write_bytes(b"\xff\xfe\x00"), ["tiny/de.json"]),
         ("model/model.safetensors", lambda file: file.write_bytes(b"rubbish"), ["model", "cannot be loaded"]),
         ("model/model.safetensors", Path.unlink, ["model", "cannot be loaded"]),
-        ("model/config.json", spoil_json, ["model", "config.json"]),
+        ("model/config.json", spoil_json, ["model/config.json", "not JSON"]),
         ("model/tokenizer.json", spoil_json, ["model", "cannot be loaded"]),
         ("model/modules.json", spoil_json, ["model/modules.json", "not a list of modules"]),
         ("model/config_sentence_transformers.json", spoil_json, ["config_sentence_transformers.json", "not JSON"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,15 @@ from transformers import AutoTokenizer
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed, is_embedded
 from engine.encoders.encoder import Options, SentenceEncoder, unit_length
+from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluate
 from engine.ranks.search import retrieve
 from engine.ranks.similarity import as_inner_products
 from engine.storage.store import Store
+from engine.training.train import TrainingSet, make_recipe, train
 from tests.checkpoints import SENTENCES, WIDTH, change_json, tiny_bert
+from tests.training_builders import SHORT, made_up_collection, weights
 
 TEXTS = [sentence for pair in SENTENCES.values() for sentence in pair]
 
@@ -155,3 +159,63 @@ def test_a_size_beyond_the_models_is_refused(tmp_path: Path) -> None:
         SentenceEncoder(folder, "x", options=Options(truncate_dim=1000)).encode(TEXTS, "query")
     with pytest.raises(InputError, match="truncate dim must be an integer >= 1, got 0"):
         Options(truncate_dim=0)
+
+
+LETTERED = made_up_collection()
+
+
+def test_a_head_trained_on_fewer_dimensions_is_an_ordinary_checkpoint(tmp_path: Path, store: Store) -> None:
+    folder = tiny_bert(tmp_path / "m", as_sentence_transformer=True)
+    encoder, training = SentenceEncoder(folder, "x", options=Options(truncate_dim=8)), TrainingSet(LETTERED)
+    recipe = make_recipe(encoder, training, alpha=0.5, settings=SHORT)
+    assert recipe.encoder != SentenceEncoder(folder, "x").fingerprint
+    checkpoint = open_encoder(train(recipe, encoder, training, store), store)
+    alone = SentenceTransformer(str(checkpoint.folder), device="cpu").encode_query(TEXTS)
+    assert alone.shape == (len(TEXTS), 8)
+    np.testing.assert_allclose(embed(checkpoint, "query", TEXTS, store), alone, atol=1e-5)
+    start = embed(encoder, "query", TEXTS, store)
+    assert (alone * start).sum(axis=1).min() > 0.9  # six steps from the identity
+
+
+def test_fewer_dimensions_are_no_matter_of_the_method_full(tmp_path: Path) -> None:
+    folder = tiny_bert(tmp_path / "m", as_sentence_transformer=True)
+    encoder = SentenceEncoder(folder, "x", options=Options(truncate_dim=8))
+    with pytest.raises(InputError, match="method full trains all dimensions"):
+        make_recipe(encoder, TrainingSet(LETTERED), method="full", alpha=0.5)
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_a_checkpoint_is_compared_by_the_cosine_it_was_trained_for(
+    tmp_path: Path, store: Store, caplog, method: str
+) -> None:
+    folder = static(tmp_path / "m", "dot")
+    encoder, training = SentenceEncoder(folder, "x"), TrainingSet(LETTERED)
+    settings = replace(SHORT, steps=2, max_length=None)
+    checkpoint = open_encoder(
+        train(make_recipe(encoder, training, method=method, alpha=0.5, settings=settings), encoder, training, store),
+        store,
+    )
+    assert checkpoint.similarity == "cosine"
+    assert "x is made for dot; training, and the checkpoint, use cosine" in caplog.text
+    alone = SentenceTransformer(str(checkpoint.folder), device="cpu")
+    assert alone.similarity_fn_name == "cosine"
+    expected = unit_length(alone.encode_query(TEXTS))
+    np.testing.assert_allclose(embed(checkpoint, "query", TEXTS, store), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_a_router_is_trained_by_its_routes(tmp_path: Path, store: Store, method: str) -> None:
+    folder = routed(tmp_path / "m")
+    encoder, training = SentenceEncoder(folder, "x"), TrainingSet(LETTERED)
+    recipe = make_recipe(encoder, training, method=method, alpha=0.5, settings=replace(SHORT, steps=2))
+    trained = open_encoder(train(recipe, encoder, training, store), store)
+    alone = SentenceTransformer(str(trained.folder), device="cpu")
+    np.testing.assert_allclose(embed(trained, "query", TEXTS, store), alone.encode_query(TEXTS), atol=1e-5)
+    np.testing.assert_allclose(embed(trained, "document", TEXTS, store), alone.encode_document(TEXTS), atol=1e-5)
+    if method == "full":
+        changed = {
+            name.split("_")[0]
+            for name, tensor in weights(trained.folder).items()
+            if not np.array_equal(tensor, weights(folder)[name])
+        }
+        assert changed == {"query", "document"}

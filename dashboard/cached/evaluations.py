@@ -11,6 +11,7 @@ import streamlit as st
 import engine
 from engine import bias
 from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder
+from engine.encoders.encoder import Options
 from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks import metrics
 
@@ -134,10 +135,12 @@ def _texts(listed: Listed) -> tuple[str, OpenedAs | None]:
 
 
 @st.cache_resource(max_entries=2, show_spinner="Loading the encoder ...")
-def encoder(name: str, query_prompt: str, document_prompt: str, max_length: int | None) -> engine.Encoder:
-    """An encoder, ready for typed queries."""
-    prompts = {"query": query_prompt, "document": document_prompt}
-    return engine.open_encoder(name, store(), prompts=prompts, max_length=max_length)
+def encoder(
+    name: str, query_prompt: str, document_prompt: str, max_length: int | None, size: int | None
+) -> engine.Encoder:
+    """An encoder, ready for typed queries; size is how many dimensions are kept, None for all."""
+    prompts, options = {"query": query_prompt, "document": document_prompt}, Options(truncate_dim=size)
+    return engine.open_encoder(name, store(), prompts=prompts, max_length=max_length, options=options)
 
 
 def encoder_of(listed: Listed) -> engine.Encoder:
@@ -149,7 +152,7 @@ def encoder_of(listed: Listed) -> engine.Encoder:
     opened, of = listed.manifest.opened_as, listed.manifest.encoder
     if opened is None or opened.encoder is None:
         raise engine.InputError(f"{listed.checkpoint}: an imported run has no encoder")
-    return encoder(opened.encoder, of.prompts["query"], of.prompts["document"], of.max_length)
+    return encoder(opened.encoder, of.prompts["query"], of.prompts["document"], of.max_length, of.truncate_dim)
 
 
 @st.cache_data(max_entries=64, show_spinner="Searching ...")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.console import check_writable, err, name_or_path, out, write
+from engine.commands.encoders import add_encoder, encoder_options
 
 if TYPE_CHECKING:
     from engine.evaluation.evaluate import Evaluation, Summary
@@ -16,9 +17,7 @@ if TYPE_CHECKING:
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     evaluate = commands.add_parser("evaluate", help="rank a collection with an encoder")
-    evaluate.add_argument(
-        "--encoder", default="multilingual-e5-small", help="catalog name, checkpoint, folder or Hub id"
-    )
+    add_encoder(evaluate)
     evaluate.add_argument("--collection", required=True, help="catalog name or folder")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here; - for standard output")
     evaluate.add_argument("--top-k", type=int, default=100, help="how many of the pool to keep for each query")
@@ -45,7 +44,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     store = Store()
     given = {"query": options.query_prompt, "document": options.document_prompt}
     prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
-    encoder = open_encoder(options.encoder, store, prompts=prompts, max_length=options.max_length)
+    how = encoder_options(options)
+    encoder = open_encoder(options.encoder, store, prompts=prompts, max_length=options.max_length, options=how)
     collection = open_collection(options.collection, store, every=options.every, skip_invalid=options.skip_invalid)
     for reason, count in collection.skipped:
         err.print(f"left out: {count} times {reason}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine.commands.console import err, name_or_path, names, numbers, out, plain
+from engine.commands.encoders import add_encoder, encoder_options
 from engine.progress import unobserved
 
 
@@ -40,7 +41,7 @@ def _train(options: argparse.Namespace) -> None:
     from engine.training.train import TrainingSet, make_recipe, read_training, train
 
     store = Store()
-    encoder = open_encoder(options.encoder, store)
+    encoder = open_encoder(options.encoder, store, options=encoder_options(options))
     held_apart = [open_collection(name, store) for name in options.eval]
     training = TrainingSet.without_leaks(open_collection(options.train, store), held_apart)
     recipe = make_recipe(
@@ -79,6 +80,7 @@ def _sweep(options: argparse.Namespace) -> None:
         merges=options.merge,
         settings=_settings(options),
         every=options.every,
+        options=encoder_options(options),
     )
     store = Store()
     with options.progress() as progress:
@@ -119,7 +121,7 @@ def _settings(options: argparse.Namespace) -> object:
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--encoder", default="multilingual-e5-small", help="catalog name, folder or Hub id")
+    add_encoder(parser)
     parser.add_argument("--train", required=True, metavar="C", help="training collection: catalog name or folder")
     parser.add_argument(
         "--method", choices=["head", "full"], default="head", help="head: seconds on a CPU; full: a GPU's work"

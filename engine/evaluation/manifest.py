@@ -82,6 +82,8 @@ class OpenedAs(_Part):
         base: Of a sweep: how its base encoder is opened.
         training: Of a sweep: how its training collection is opened.
         evaluations: Of a sweep: all collections that it is evaluated on.
+        truncate_dim: Of a sweep: how many dimensions of its base encoder were asked for; None for the model's own.
+        dtype: Of a sweep: the number type that was asked for; None for the model's and device's own.
     """
 
     collection: str
@@ -91,6 +93,8 @@ class OpenedAs(_Part):
     base: str | None = None
     training: str | None = None
     evaluations: tuple[str, ...] = ()
+    truncate_dim: int | None = None
+    dtype: str | None = None
 
 
 class SeenInTraining(_Part):

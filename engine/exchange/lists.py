@@ -70,7 +70,7 @@ def _vectors(evaluation: Evaluation, store: Store) -> tuple[np.ndarray, np.ndarr
     name = opened.encoder if opened else None
     if name is None:
         raise InputError("the vectors of an imported run are not known")
-    options = Options(truncate_dim=of.truncate_dim, dtype=of.dtype)
+    options = Options(truncate_dim=of.truncate_dim, dtype=None if of.dtype == "unknown" else of.dtype)
     encoder = open_encoder(name, store, prompts=of.prompts, max_length=of.max_length, options=options)
     if encoder.fingerprint != of.fingerprint:
         raise InputError(f"encoder {name}: it has changed since the evaluation; evaluate again")

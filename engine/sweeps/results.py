@@ -97,6 +97,8 @@ def sweep_arguments(family: Family) -> list[str]:
     command = ["sweep", "--encoder", opened.base or "", "--train", opened.training or ""]
     command += ["--eval", ",".join(opened.evaluations), "--method", recipe.method]
     command += ["--every", str(opened.every)] if opened.every != 1 else []
+    command += ["--truncate-dim", str(opened.truncate_dim)] if opened.truncate_dim else []
+    command += ["--dtype", opened.dtype] if opened.dtype else []
     defaults = asdict(DEFAULTS[recipe.method])
     for name, value in asdict(recipe.settings).items():
         if value is not None and value != defaults[name]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
-from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.encoder import AS_IT_IS, Options, SentenceEncoder
 from engine.encoders.resolve import open_collection, open_encoder
 from engine.errors import EngineError, InputError, TrainingError
 from engine.evaluation.evaluate import evaluate, evaluation_key, find_evaluation
@@ -40,7 +40,8 @@ class Sweep:
         baselines: Strategies without a ratio to train as well: "x-x", "en-en".
         merges: Whether the alpha = 0 and alpha = 1 checkpoints are also averaged, at the other ratios as weights.
         settings: Hyper-parameters; None for the method's own.
-        every: Of the evaluation collections, keep every so manieth paragraph.
+        every: Of the evaluation collections, keep every n-th paragraph.
+        options: How the encoder is run where not as its files say.
     """
 
     encoder: str
@@ -53,6 +54,7 @@ class Sweep:
     merges: bool = False
     settings: Settings | None = None
     every: int = 1
+    options: Options = AS_IT_IS
 
     def __post_init__(self) -> None:
         """Check the ratios and that there is something to do."""
@@ -88,7 +90,7 @@ class _Opened:
     def open(cls, sweep: Sweep, store: Store) -> _Opened:
         evaluations = {name: open_collection(name, store, every=sweep.every) for name in sweep.evaluations}
         training = TrainingSet.without_leaks(open_collection(sweep.training, store), list(evaluations.values()))
-        return cls(sweep, store, open_encoder(sweep.encoder, store), training, evaluations)
+        return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), training, evaluations)
 
     def recipes(self) -> list[Recipe]:
         sweep = self.sweep
@@ -106,6 +108,10 @@ class _Opened:
             for seed in dict.fromkeys(sweep.seeds)
             for strategy, alpha in kinds
         ]
+
+    def checkpoint(self, key: str) -> SentenceEncoder:
+        """A trained checkpoint, run as its base encoder; it keeps the dimensions that it was trained with."""
+        return open_encoder(key, self.store, options=replace(self.sweep.options, truncate_dim=None))
 
     def merges(self) -> list[Recipe]:
         if not self.sweep.merges:
@@ -202,7 +208,7 @@ def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer)
             key = merge_checkpoints(recipe, recipe.alpha, store)
         else:
             key = train(recipe, opened.encoder, opened.training, store, progress=progress, observe=observe)
-        checkpoint = open_encoder(key, store)
+        checkpoint = opened.checkpoint(key)
         for name, collection in opened.evaluations.items():
             evaluate(checkpoint, collection, store, opened_as=_opened_as(opened.sweep, name, key), progress=progress)
     except EngineError as error:
@@ -220,6 +226,8 @@ def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
         base=sweep.encoder,
         training=sweep.training,
         evaluations=sweep.evaluations,
+        truncate_dim=sweep.options.truncate_dim,
+        dtype=sweep.options.dtype,
     )
 
 
@@ -234,7 +242,7 @@ def results(sweep: Sweep, store: Store) -> pl.DataFrame:
     encoders = [(None, opened.encoder)]
     for recipe in [*opened.recipes(), *opened.merges()]:
         if store.get("checkpoints", checkpoint_key(recipe)) is not None:
-            encoders.append((recipe, open_encoder(checkpoint_key(recipe), store)))
+            encoders.append((recipe, opened.checkpoint(checkpoint_key(recipe))))
     rows = []
     for collection in opened.evaluations.values():
         for recipe, encoder in encoders:

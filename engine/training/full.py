@@ -151,6 +151,7 @@ def _trainable(encoder: SentenceEncoder, recipe: Recipe) -> SentenceTransformer:
         max_length=recipe.settings.max_length,
         options=replace(encoder.options, dtype="float32"),
     )
+    fresh.model.truncate_dim = encoder.truncate_dim  # so that it is saved with the checkpoint
     return fresh.model
 
 
@@ -176,6 +177,7 @@ def _arguments(recipe: Recipe, work: Path, columns: list[str], *, watched: bool)
         bf16=bf16,
         fp16=cuda and not bf16,
         prompts={name: recipe.prompts["query" if name == "anchor" else "document"] for name in columns},
+        router_mapping={name: "query" if name == "anchor" else "document" for name in columns},
         batch_sampler=_in_order,
         dataloader_drop_last=True,
         accelerator_config={"split_batches": True},

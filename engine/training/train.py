@@ -7,6 +7,7 @@ themselves are `head.py` (a linear head on cached vectors) and `full.py` (all we
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,7 +21,6 @@ from engine.collections.contamination import MARKS, Leak, remove_leaks, text_mar
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import SentenceEncoder
-from engine.encoders.prompts import PROMPT_KEYS
 from engine.errors import InputError, TrainingError
 from engine.evaluation.evaluate import collection_digest
 from engine.progress import Observer, Progress, silent, unobserved
@@ -30,8 +30,11 @@ from engine.training.head import Course, HardNegatives
 from engine.training.model_card import CARD, card_of
 from engine.training.recipe import DEFAULTS, Method, Recipe, Settings, check_alpha
 from engine.training.sampler import STRATEGIES, HybridBatchSampler, TrainingPairs
+from engine.training.use import write_use
 
 RECIPE, TRAINING = "recipe.json", "training.json"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +126,10 @@ def make_recipe(
         raise InputError(f"seed: {seed!r} came, a whole number from 0 to {2**32 - 1} is allowed")
     if encoder.max_length is not None:
         raise InputError(f"encoder {encoder.name}: a max length came; open it without, and give it in the settings")
+    if method == "full" and encoder.options.truncate_dim is not None:
+        raise InputError("method full trains all dimensions; leave --truncate-dim out, and give it to `evaluate`")
+    if encoder.similarity != "cosine":
+        logger.warning("%s is made for %s; training, and the checkpoint, use cosine", encoder.name, encoder.similarity)
     settings, collection = settings or DEFAULTS[method], training.collection
     content = collection_digest(collection)
     return Recipe(
@@ -245,6 +252,9 @@ class _Run:
         weight, course = head.train_head(
             queries, documents, self.sampler, self.recipe, self.negatives, progress, observe
         )
+        if self.encoder.whole is not self.encoder:  # the head drops the dimensions that are not kept
+            whole = embed(self.encoder.whole, "query", collection.queries.texts[:1], self.store)
+            weight = np.pad(weight, ((0, 0), (0, whole.shape[1] - weight.shape[1])))
         self._write(lambda folder: head.write_checkpoint(self.encoder.folder, folder, weight), course)
 
     def train_full(self, progress: Progress, observe: Observer) -> None:
@@ -275,7 +285,7 @@ class _Run:
         with self.store.writing("checkpoints", checkpoint_key(self.recipe), about) as folder:
             save(folder)
             write_recipe(folder, self.recipe)
-            _write_prompts(folder, self.recipe.prompts)
+            write_use(folder, self.recipe.prompts)
             (folder / TRAINING).write_text(json.dumps(self._result(course)), encoding="utf-8")
             (folder / CARD).write_text(card_of(folder), encoding="utf-8")
             np.save(folder / MARKS, self._marks())
@@ -293,13 +303,3 @@ class _Run:
         """Marks of all that the checkpoint was trained on, and its base before it."""
         marks, before = text_marks(self.training.collection, self.negatives.texts()), self.encoder.folder / MARKS
         return np.union1d(marks, np.load(before)) if before.is_file() else marks
-
-
-def _write_prompts(folder: Path, prompts: dict[str, str]) -> None:
-    """Write the prompts into the model's configuration, so that it encodes the same wherever it is loaded."""
-    file = folder / "config_sentence_transformers.json"
-    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    named = config.get("prompts") or {}
-    others = {name: prompts[role] for role, names in PROMPT_KEYS.items() for name in names if name in named}
-    file.unlink(missing_ok=True)  # it may be a link to the base encoder's
-    file.write_text(json.dumps({**config, "prompts": {**named, **others, **prompts}}, indent=1), encoding="utf-8")
