@@ -193,7 +193,7 @@ def test_an_evaluation_without_texts_or_encoder_here_says_so(
     monkeypatch.setenv("HYBRID_BATCH_CACHE", str(store.root))
     [untrained] = [one for one in evaluations(store) if one.manifest.recipe is None]
     manifest = store.path("ranks", untrained.key) / MANIFEST
-    about = json.loads(manifest.read_text(encoding="utf-8"))
+    about = store.manifest("ranks", untrained.key)
     del about["opened_as"]["encoder"]
     manifest.unlink()  # it is a link to the other cache's
     manifest.write_text(json.dumps(about), encoding="utf-8")

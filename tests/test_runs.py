@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InputError
+from engine.errors import InputError, StoreError
 from engine.progress import WHOLE
 from engine.storage import jobs
 from engine.storage.jobs import Reporter, Run, all_runs, delete, log_tail, losses, read, running, start, stop
@@ -295,3 +295,11 @@ def test_the_tail_of_a_log(store: Store, folder: Path) -> None:
     assert log_tail(store, "k") == ""
     (folder / "log.txt").write_bytes(b"one\ntwo\nthr\xffee\n")
     assert log_tail(store, "k", 2) == "two\nthr\ufffdee"
+
+
+def test_a_cache_that_cannot_be_written_starts_nothing_and_is_one_line(store: Store):
+    store.root.mkdir(parents=True, exist_ok=True)
+    (store.root / "runs").write_bytes(b"")  # no folder can be made under a file, whoever asks
+    with pytest.raises(StoreError, match="cannot be written") as caught:
+        start(["train"], store, "a title")
+    assert "\n" not in str(caught.value)

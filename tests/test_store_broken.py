@@ -113,6 +113,28 @@ def test_whatever_bit_of_a_manifest_flips_the_files_it_vouches_for_are_whole(
     assert read_entry(folder) == ENTRY
 
 
+def test_a_changed_digit_in_a_manifest_sets_the_entry_aside(store: Store, caplog: pytest.LogCaptureFixture):
+    with store.writing("ranks", "k", {"scores": {"mAP": 0.512, "of": (1, 2)}}):
+        pass
+    assert store.manifest("ranks", "k")["scores"] == {"mAP": 0.512, "of": [1, 2]}
+    file = store.path("ranks", "k") / MANIFEST
+    file.write_text(file.read_text(encoding="utf-8").replace("0.512", "0.812"), encoding="utf-8")
+    with pytest.raises(StoreError, match="has changed since it was written") as caught:
+        store.manifest("ranks", "k")
+    assert "\n" not in str(caught.value)
+    assert list(store.entries("ranks")) == []
+    assert store.get("ranks", "k") is None
+    assert "set aside" in caplog.text
+
+
+def test_a_manifest_without_a_checksum_stays_readable(store: Store):
+    folder = write_entry(store)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    del manifest["checksum"]
+    (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+    assert store.get("embeddings", "k") == manifest
+
+
 def test_an_entry_without_a_manifest_is_left_out_of_the_list_with_a_warning(store: Store, caplog):
     write_entry(store, "good")
     (write_entry(store, "bad") / MANIFEST).unlink()

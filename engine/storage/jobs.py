@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from engine.errors import InputError
 from engine.progress import WHOLE
-from engine.storage.store import Store, digest
+from engine.storage.store import Store, digest, disk_error
 
 State = Literal["running", "finished", "failed", "stopped"]
 
@@ -86,11 +86,20 @@ def start(arguments: Sequence[str], store: Store, title: str) -> Run:
         arguments: What stands behind `python -m engine`.
         store: Whose cache the command uses.
         title: What a person calls it.
+
+    Raises:
+        StoreError: If the cache cannot be written.
     """
     key = digest("run", list(arguments))
-    folder = _folder(store, key)
-    if _is_running(store, key):
-        return read(store, key)
+    if not _is_running(store, key):
+        try:
+            _launch(_folder(store, key), key, arguments, store, title)
+        except OSError as error:
+            raise disk_error(error, _folder(store, key)) from error
+    return read(store, key)
+
+
+def _launch(folder: Path, key: str, arguments: Sequence[str], store: Store, title: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _STOP).unlink(missing_ok=True)
     now = time.time()
@@ -106,7 +115,6 @@ def start(arguments: Sequence[str], store: Store, title: str) -> Run:
             stderr=log,
             start_new_session=True,
         )
-    return read(store, key)
 
 
 def read(store: Store, key: str) -> Run:
@@ -246,7 +254,8 @@ class Reporter:
     """A `Progress` that writes `status.json`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._written, self._begun = folder, 0.0, {}
+        self._folder, self._written = folder, 0.0
+        self._begun: dict[str, tuple[float, float, float]] = {}
         self._status: dict[str, Any] = {"state": "running", "stage": "start", "pid": os.getpid()}
         self._save()
 

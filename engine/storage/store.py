@@ -1,6 +1,7 @@
 """The cache on disk: content-addressed entries, written whole or not at all. Nothing else writes under `cache/`.
 
-An entry is a folder `<kind>/<key>/` whose `manifest.json` lists every file with its size and SHA-256. It is made under
+An entry is a folder `<kind>/<key>/` whose `manifest.json` lists every file with its size and SHA-256, and bears a
+checksum of its own. It is made under
 a temporary name beside its place and renamed when it is complete, so that a reader never sees half an entry, a crash
 leaves nothing behind but a hidden temporary folder, and of two processes that make the same entry the first one wins.
 """
@@ -23,12 +24,13 @@ from typing import Any, Literal
 import numpy as np
 from platformdirs import user_cache_dir
 
-from engine.errors import InputError, StoreError
+from engine.errors import StoreError
 
 Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+CHECKSUM = "checksum"
 LEFTOVER_SECONDS = 24 * 3600
 
 logger = logging.getLogger(__name__)
@@ -113,14 +115,21 @@ class Store:
     def manifest(self, kind: Kind, key: str) -> dict[str, Any]:
         """Read an entry's manifest without verifying its files.
 
+        Returns:
+            The manifest without its checksum.
+
         Raises:
-            StoreError: If there is none, or it cannot be read.
+            StoreError: If there is none, it cannot be read, or it differs from its checksum. A manifest without a
+                checksum is of an earlier version and is taken as it is.
         """
         file = self.path(kind, key) / MANIFEST
         try:
-            return dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
+            manifest = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise StoreError(f"{file}: the entry's manifest cannot be read ({error}); delete the folder") from error
+        if CHECKSUM in manifest and manifest.pop(CHECKSUM) != _checksum(manifest):
+            raise StoreError(f"{file}: the manifest has changed since it was written; delete the folder")
+        return manifest
 
     def fault(self, kind: Kind, key: str) -> str | None:
         """What is wrong with an entry's files, or None if every file has its size and digest."""
@@ -175,7 +184,7 @@ class Store:
             write_manifest(temporary, about)
             _move_in(temporary, final)
         except OSError as error:
-            raise _disk_error(error, final) from error
+            raise disk_error(error, final) from error
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -185,7 +194,7 @@ class Store:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _disk_error(error, folder) from error
+            raise disk_error(error, folder) from error
         return folder
 
     def discard_partial(self, kind: Kind, key: str) -> None:
@@ -216,20 +225,27 @@ class Store:
                 np.save(file, array, allow_pickle=False)
             temporary.replace(path)
         except OSError as error:
-            raise _disk_error(error, path) from error
+            raise disk_error(error, path) from error
         finally:
             temporary.unlink(missing_ok=True)
 
 
 def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write a folder's `manifest.json`: what it is about, and the size and digest of each of its files."""
+    """Write a folder's `manifest.json`: what it is about, the size and digest of each of its files, its checksum."""
     files = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     }
     manifest = {"schema": SCHEMA_VERSION, "created": time.time(), **about, "files": files}
+    manifest[CHECKSUM] = _checksum(manifest)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def _checksum(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of the manifest as JSON reads it back, whatever the order of its keys."""
+    as_read = json.loads(json.dumps(manifest))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -255,7 +271,8 @@ def _move_in(temporary: Path, final: Path) -> None:
         logger.info("%s was made by another process meanwhile; that one is kept", final)
 
 
-def _disk_error(error: OSError, path: Path) -> StoreError:
+def disk_error(error: OSError, path: Path) -> StoreError:
+    """The error to raise when something in the cache cannot be written: one line that says what to do."""
     what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
     return StoreError(f"{path}: cannot be written, {what}; free space or set HYBRID_BATCH_CACHE to another folder")
 
@@ -281,7 +298,7 @@ def _feed(state: hashlib._Hash, value: object) -> None:
     return None
 
 
-def _feed_all(state: hashlib._Hash, values: list | tuple) -> None:
+def _feed_all(state: hashlib._Hash, values: list[Any] | tuple[Any, ...]) -> None:
     for value in values:
         _feed(state, value)
 
@@ -301,14 +318,3 @@ def _scalar_bytes(value: object) -> tuple[bytes, bytes]:
         case float():
             return b"f", value.hex().encode()
     raise TypeError(f"digest: {type(value).__name__} has no stable byte form; give str, bytes, numbers or lists")
-
-
-def check_key(key: str) -> str:
-    """Return the key if it can name a folder.
-
-    Raises:
-        InputError: If it has a character outside letters, digits, dot, dash and underscore.
-    """
-    if not key or not all(c.isalnum() or c in "-_." for c in key) or key.startswith("."):
-        raise InputError(f"name {key!r}: letters, digits, dot, dash and underscore are allowed, not a dot first")
-    return key
