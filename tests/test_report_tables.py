@@ -164,3 +164,10 @@ def test_html_escapes_every_text_of_a_table() -> None:
     )
     assert "<img" not in drawn
     assert drawn.count("&lt;img") == 4
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_text_in_csv_is_no_formula_and_a_number_stays(text: str) -> None:
+    frame = pl.read_csv(io.StringIO(as_csv(pl.DataFrame({"name": [text, "fr"], "score": [-0.5, 1.0]}))))
+    assert frame["name"].to_list() == [f"'{text}", "fr"]
+    assert frame["score"].to_list() == [-0.5, 1.0]

@@ -70,8 +70,12 @@ class Table:
 
 
 def as_csv(frame: pl.DataFrame) -> str:
-    """A frame as CSV; the same numbers give the same bytes."""
-    return rounded(frame).write_csv()
+    """A frame as CSV; the same numbers give the same bytes.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front
+    (https://owasp.org/www-community/attacks/CSV_Injection); numbers stay as they are.
+    """
+    return rounded(frame).with_columns(cs.string().str.replace(r"^([=+\-@\t\r])", "'$1")).write_csv()
 
 
 def as_parquet(frame: pl.DataFrame) -> bytes:
