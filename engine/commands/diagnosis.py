@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from engine.storage.store import Kind, Store
 _PACKAGES = ("torch", "sentence-transformers", "faiss-cpu", "polars", "scikit-learn", "streamlit", "plotly")
 _KINDS: tuple[Kind, ...] = ("collections", "encoders", "embeddings", "checkpoints", "ranks", "imports")
 _ENOUGH_BYTES = 5_000_000_000
+_BROWSER_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +68,16 @@ def _device() -> Finding:
 def _browser() -> Finding:
     from engine.report.render.images import NEEDED, browser
 
-    found = browser()
-    if found:
-        return Finding("browser for figures", found)
-    return Finding("browser for figures", "missing", good=False, advice=NEEDED)
+    program = browser()
+    if program is None:
+        return Finding("browser for figures", "missing", good=False, advice=NEEDED)
+    command = [program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "about:blank"]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=_BROWSER_SECONDS)  # noqa: S603 - drawn with too
+    except (OSError, subprocess.SubprocessError) as error:
+        state = f"{program} does not start ({type(error).__name__})"
+        return Finding("browser for figures", state, good=False, advice=NEEDED.partition(": ")[2])
+    return Finding("browser for figures", program)
 
 
 def _fetched(store: Store) -> Iterator[Finding]:
@@ -79,7 +88,7 @@ def _fetched(store: Store) -> Iterator[Finding]:
 
 
 def _cached(store: Store) -> Iterator[Finding]:
-    yield Finding("cache", str(store.root))
+    yield _writable(store.root)
     for kind in _KINDS:
         entries = sum(1 for _ in store.entries(kind))
         yield Finding(f"cache/{kind}", f"{entries} entries, {_size(store.root / kind) / 1e6:.0f} MB")
@@ -88,6 +97,18 @@ def _cached(store: Store) -> Iterator[Finding]:
     free = shutil.disk_usage(place).free
     advice = "" if free > _ENOUGH_BYTES else "free space, or set HYBRID_BATCH_CACHE to another folder"
     yield Finding("free space", f"{free / 1e9:.0f} GB", free > _ENOUGH_BYTES, advice)
+
+
+def _writable(root: Path) -> Finding:
+    """Whether the cache can be written, by writing into it."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=root, prefix=".doctor-"):
+            pass
+    except OSError as error:
+        advice = "make the folder writable, or set HYBRID_BATCH_CACHE to another folder"
+        return Finding("cache", f"{root} cannot be written ({error.strerror})", good=False, advice=advice)
+    return Finding("cache", str(root))
 
 
 def _broken(store: Store) -> Iterator[Finding]:
