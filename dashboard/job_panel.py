@@ -8,6 +8,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import cached, widgets
+from dashboard.names import plain
 from engine import figures
 from engine.storage import jobs
 
@@ -61,7 +62,7 @@ def _of(kinds: tuple[str, ...]) -> list[jobs.Run]:
 def _draw_run(run: jobs.Run) -> None:
     title, actions = st.columns([5, 2], vertical_alignment="center")
     when = time.strftime("%d %b %H:%M", time.localtime(run.started))
-    title.markdown(f"{_ICONS[run.state]} **{run.title}**  \n{run.state}, started {when}")
+    title.markdown(f"{_ICONS[run.state]} **{plain(run.title)}**  \n{run.state}, started {when}")
     with actions.container(horizontal=True, horizontal_alignment="right"):
         if run.state == "running":
             st.button("Stop", key=f"stop-{run.key}", on_click=jobs.stop, args=(cached.store(), run.key))

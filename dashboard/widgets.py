@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import access, cached
+from dashboard.names import plain
 from engine import figures
 from engine.collections.languages import language
 from engine.exchange import limits
@@ -62,13 +63,13 @@ def provenance(one: cached.Listed) -> str:
     length = f"{encoder.max_length} tokens" if encoder.max_length else "the model’s limit"
     measured = [f"prompts (query / document): {prompts}", f"text length: {length}, {encoder.dtype}"]
     lines = [
-        f"**{collection.name}**: {len(collection.languages)} languages, {collection.queries:,} queries, "
+        f"**{plain(collection.name)}**: {len(collection.languages)} languages, {collection.queries:,} queries, "
         f"{collection.candidates:,} candidates",
-        f"**{encoder.name}**, fingerprint `{encoder.fingerprint[:12]}`",
+        f"**{plain(encoder.name)}**, fingerprint `{encoder.fingerprint[:12]}`",
         *(limits(one.manifest)[:1] or measured),
         f"evaluation `{one.key[:12]}`",
     ]
-    left_out = [f"left out: {count} × {reason}" for reason, count in collection.skipped.items()]
+    left_out = [f"left out: {count} × {plain(reason)}" for reason, count in collection.skipped.items()]
     return "\n".join(f"- {line}" for line in [*lines, *left_out])
 
 
@@ -96,7 +97,7 @@ def _watch(keys: list[str], shown: int) -> None:
     found = [jobs.read(cached.store(), key) for key in keys]
     for run in found:
         step = f"{run.stage} {100 * run.fraction:.0f} %"
-        st.progress(run.done, text=f"{run.title}: {f'{run.overall}; now {step}' if run.overall else step}")
+        st.progress(run.done, text=f"{plain(run.title)}: {f'{run.overall}; now {step}' if run.overall else step}")
     if any(run.state != "running" for run in found) or len(cached.evaluations()) != shown:
         st.rerun(scope="app")
 

@@ -49,7 +49,9 @@ def text_of(page: AppTest) -> str:
     """All prose, numbers and HTML of a page, without marks of Markdown and tags."""
     prose = [element.value for kind in _TEXTS for element in page.get(kind)]
     numbers = [f"{metric.label} {metric.value} {metric.delta}" for metric in page.metric]
-    return "\n".join([re.sub(r"[*`]", "", str(line)) for line in prose] + numbers + [_plain(h) for h in htmls(page)])
+    return "\n".join(
+        [re.sub(r"[*`\\\u2060]", "", str(line)) for line in prose] + numbers + [_plain(h) for h in htmls(page)]
+    )
 
 
 def htmls(page: AppTest) -> list[str]:

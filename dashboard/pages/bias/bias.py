@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import cached, warnings, widgets
 from dashboard.cached import bias as bias_data
+from dashboard.names import plain
 from dashboard.pages.bias import curves as bias_curves
 from dashboard.pages.bias import vectors
 from dashboard.pages.bias import view as bias
@@ -25,8 +26,8 @@ st.title("Does it favour some languages?")
 one = widgets.pick_evaluation()
 if cached.summary(one.key).rank_distance.is_empty():
     st.info(
-        f"{one.collection} has no question with relevant passages in two languages, or not all of them are ranked: "
-        "there is no bias to measure."
+        f"{plain(one.collection)} has no question with relevant passages in two languages, "
+        "or not all of them are ranked: there is no bias to measure."
     )
     st.stop()
 if not one.manifest.top_k:

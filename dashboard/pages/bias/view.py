@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import cached, widgets
 from dashboard.cached import bias as bias_data
+from dashboard.names import plain
 from engine import figures
 from engine.bias import DIRECTIONS, MEASURES, RANK_MEASURES, Suite
 from engine.collections.languages import language
@@ -20,8 +21,8 @@ def answer(one: cached.Listed, found: Suite) -> str:
     value = {row["measure"]: row for row in found.measures.to_dicts()}
     k = bias_data.depth(one)
     text = (
-        f"In the pool of all languages of {one.collection}, **{one.checkpoint}** sets the versions of one answer "
-        f"{told(value['rank_distance'])} ranks apart (equal treatment: near 0; a random ranking: "
+        f"In the pool of all languages of {plain(one.collection)}, **{plain(one.checkpoint)}** sets the versions "
+        f"of one answer {told(value['rank_distance'])} ranks apart (equal treatment: near 0; a random ranking: "
         f"{MEASURES['rank_distance'].write(value['rank_distance']['random'])})"
     )
     own = value["own_share"]

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import cached, warnings, widgets
+from dashboard.names import plain
 from dashboard.pages.examples import view as examples
 from engine import figures
 from engine.collections.languages import language
@@ -10,7 +11,7 @@ from engine.collections.languages import language
 st.title("What does it retrieve?")
 one = widgets.pick_evaluation()
 if not cached.can_read(one):
-    st.info(f"The texts of {one.collection} are not on this machine: this evaluation was imported without them.")
+    st.info(f"The texts of {plain(one.collection)} are not on this machine: this evaluation was imported without them.")
     st.stop()
 warnings.draw(one)
 collection = cached.collection_of(one)
@@ -24,7 +25,9 @@ if own_text.strip():
     texts = collection.corpus.texts
     rows = [(r["rank"], r["doc_lang"], r["score"], "", texts[r["doc"]]) for r in found.iter_rows(named=True)]
     widgets.passage_list(rows)
-    st.caption(f"Retrieved live by {one.checkpoint} from the {len(texts):,} candidates of {one.collection}.")
+    st.caption(
+        f"Retrieved live by {plain(one.checkpoint)} from the {len(texts):,} candidates of {plain(one.collection)}."
+    )
     st.divider()
 
 with st.container(horizontal=True):
@@ -56,4 +59,6 @@ with left:
 with right:
     st.subheader("Where each parallel passage ended")
     st.plotly_chart(figures.parallel_ranks(ranks, query_lang), key="parallel", config=widgets.CHART)
-    st.caption(f"{one.checkpoint} on {one.collection}: ranks among {len(collection.corpus):,} candidates.")
+    st.caption(
+        f"{plain(one.checkpoint)} on {plain(one.collection)}: ranks among {len(collection.corpus):,} candidates."
+    )

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import access, cached, widgets
 from dashboard.cached import uncertainty
+from dashboard.names import plain
 from dashboard.pages.examples import view as examples
 from engine import figures
 from engine.published import paper_points
@@ -57,8 +58,8 @@ def pick_family() -> results.Family:
     with st.sidebar.expander("Where these numbers come from"):
         settings = family.recipe.settings
         st.markdown(
-            f"- {len(family.evaluations)} checkpoints of **{family.recipe.encoder_name}**, trained on "
-            f"**{family.recipe.collection_name}**, evaluated on **{family.collection}** "
+            f"- {len(family.evaluations)} checkpoints of **{plain(family.recipe.encoder_name)}**, trained on "
+            f"**{plain(family.recipe.collection_name)}**, evaluated on **{plain(family.collection)}** "
             f"({family.evaluations[0][1].manifest.collection.queries:,} queries)\n"
             f"- method {family.recipe.method}, {settings.steps} steps of {settings.batch_size} pairs, learning rate "
             f"{settings.learning_rate:g}, temperature {settings.temperature:g}\n"
@@ -98,7 +99,7 @@ def answer(family: results.Family, points: pl.DataFrame) -> str:
     """What the sweep says, in a few sentences, with its numbers and how sure they are."""
     curve = results.curve(points, "multi_map")
     if curve.is_empty():
-        return f"No ratio of **{family.label}** is evaluated on {family.collection} yet."
+        return f"No ratio of **{plain(family.label)}** is evaluated on {plain(family.collection)} yet."
     return uncertainty.answer(family, curve["seeds"].max())
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import cached
 from dashboard.cached import uncertainty
+from dashboard.names import plain
 from engine import Summary, figures
 from engine.collections.languages import language
 from engine.ranks.metrics import label
@@ -34,7 +35,7 @@ def answer(one: cached.Listed, summary: Summary, metric: str) -> str:
     """How well the checkpoint finds passages within and across languages, and its weakest pair."""
     cross = summary.pairs.filter(pl.col("query_lang") != pl.col("doc_lang"))
     if cross.is_empty():
-        return f"{one.collection} has no cross-lingual pair."
+        return f"{plain(one.collection)} has no cross-lingual pair."
     means = [summary.value(setting, metric) for setting in ("mono", "cross")]
     if None in means:
         return "Some language pairs have no query, so no mean is shown over the others."
@@ -44,8 +45,8 @@ def answer(one: cached.Listed, summary: Summary, metric: str) -> str:
     )
     worst = cross.sort(metric).row(0, named=True)
     return (
-        f"Within one language **{one.checkpoint}** reaches {label(metric)} {within}, across languages {across}: "
-        f"{cross.height} pairs of {one.collection}. Weakest: {language(worst['query_lang']).name} → "
+        f"Within one language **{plain(one.checkpoint)}** reaches {label(metric)} {within}, across languages {across}: "
+        f"{cross.height} pairs of {plain(one.collection)}. Weakest: {language(worst['query_lang']).name} → "
         f"{language(worst['doc_lang']).name}, {worst[metric]:.2f}."
     )
 
@@ -78,7 +79,8 @@ def compared_answer(one: cached.Listed, other: cached.Listed, found: pl.DataFram
         verdict = "" if told_apart(row["p"], row["low"], row["high"]) else ", not significant"
         parts.append(f"{setting} **{100 * row['difference']:+.1f} points** ({ends}{verdict})")
     return (
-        f"**{one.checkpoint}** minus **{other.checkpoint}**, {label(metric)} on {one.collection}: {'; '.join(parts)}."
+        f"**{plain(one.checkpoint)}** minus **{plain(other.checkpoint)}**, {label(metric)} "
+        f"on {plain(one.collection)}: {'; '.join(parts)}."
     )
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import widgets
 from dashboard.cached import published as data
+from dashboard.names import plain
 from dashboard.pages.published.view import DISTANCE, YOURS, View, measure_name, settings_scores, short
 from engine import figures, published
 from engine.collections.languages import language
@@ -166,7 +167,7 @@ def tell_source(view: View) -> None:
         text += f"What you evaluated on {task.collection} is marked {YOURS}."
         for one in own:
             for message in checks.training_alarms(one.manifest)["message"]:
-                st.warning(f"{one.checkpoint}: {message}.", icon=":material/warning:")
+                st.warning(f"{plain(one.checkpoint)}: {message}.", icon=":material/warning:")
     elif task.collection:
         text += f"Evaluate a checkpoint on {task.collection}, and it stands here too."
     st.caption(text)

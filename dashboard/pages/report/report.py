@@ -5,6 +5,7 @@ import shlex
 import streamlit as st
 
 from dashboard import cached, job_panel
+from dashboard.names import plain
 from dashboard.pages.explorer import view as explorer
 from dashboard.pages.report import view as report
 from engine.storage import jobs
@@ -12,8 +13,8 @@ from engine.storage import jobs
 st.title("Take it into your paper")
 family = explorer.pick_family()
 st.markdown(
-    f"Figures, tables, data and a page that opens offline, of **{family.label}** on **{family.collection}**: "
-    "what is previewed is what is written."
+    f"Figures, tables, data and a page that opens offline, of **{plain(family.label)}** "
+    f"on **{plain(family.collection)}**: what is previewed is what is written."
 )
 request = report.ask(family)
 if request is not None:
