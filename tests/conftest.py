@@ -62,7 +62,8 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     Page tests read it by `demo_cache`; nobody writes into it.
     """
     from engine.collections.catalog import DEMO_SETTINGS
-    from engine.sweeps.sweep import Sweep, run_sweep
+    from engine.sweeps.run import run_sweep
+    from engine.sweeps.sweep import Sweep
     from engine.training.recipe import DEFAULTS
 
     store = Store(tmp_path_factory.mktemp("demo") / "cache")

@@ -17,7 +17,8 @@ from engine.errors import TrainingError
 from engine.evaluation.evaluate import evaluations
 from engine.storage import jobs
 from engine.storage.store import Store
-from engine.sweeps.sweep import Sweep, results
+from engine.sweeps.run import results
+from engine.sweeps.sweep import Sweep
 from engine.training import head
 from engine.training import train as training
 from engine.training.recipe import DEFAULTS, FULL_ONLY, Recipe, Settings

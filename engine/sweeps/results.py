@@ -6,19 +6,21 @@ Between trained ratios a value is interpolated linearly from the means of its ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from engine.collections.structures import SETTINGS
+from engine.encoders.encoder import Options
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.manifest import OpenedAs
 from engine.ranks.metrics import METRICS
 from engine.significance.draws import UTILITY_PARTS, checked_weights
 from engine.storage.store import digest
-from engine.training.recipe import DEFAULTS, Recipe
+from engine.sweeps.sweep import Sweep
+from engine.training.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +60,31 @@ class Family:
         }
         return opened.model_copy(update=known)
 
+    def sweep(
+        self,
+        alphas: Sequence[float],
+        seeds: Sequence[int],
+        *,
+        baselines: Sequence[str] = (),
+        merges: bool = False,
+    ) -> Sweep:
+        """A sweep that adds to this one: the same encoder, collections, method and hyper-parameters."""
+        opened = self.opened_as
+        return Sweep(
+            encoder=opened.base or "",
+            training=opened.training or "",
+            # With fewer collections to keep apart, other questions would be left out of training: another sweep.
+            evaluations=opened.evaluations,
+            alphas=tuple(alphas),
+            seeds=tuple(seeds),
+            method=self.recipe.method,
+            baselines=tuple(baselines),
+            merges=merges,
+            settings=self.recipe.settings,
+            every=opened.every,
+            options=Options(truncate_dim=opened.truncate_dim, dtype=opened.dtype),
+        )
+
 
 def families(evaluations: Sequence[Evaluation]) -> list[Family]:
     """Group evaluations into sweeps, the latest last.
@@ -88,22 +115,6 @@ def _family(
     recipe, evaluation = members[0]
     on = evaluation.manifest.collection.digest
     return Family(key, recipe, members, bases.get((recipe.encoder, digest(recipe.prompts), on)))
-
-
-def sweep_arguments(family: Family) -> list[str]:
-    """What stands behind `python -m engine` to make more of a sweep; its ratios and seeds are to be added."""
-    recipe, opened = family.recipe, family.opened_as
-    # With fewer collections to keep apart, other questions would be left out of training: another sweep.
-    command = ["sweep", "--encoder", opened.base or "", "--train", opened.training or ""]
-    command += ["--eval", ",".join(opened.evaluations), "--method", recipe.method]
-    command += ["--every", str(opened.every)] if opened.every != 1 else []
-    command += ["--truncate-dim", str(opened.truncate_dim)] if opened.truncate_dim else []
-    command += ["--dtype", opened.dtype] if opened.dtype else []
-    defaults = asdict(DEFAULTS[recipe.method])
-    for name, value in asdict(recipe.settings).items():
-        if value is not None and value != defaults[name]:
-            command += [f"--{name.replace('_', '-')}", str(value)]
-    return command
 
 
 def points(family: Family) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import cached
 from engine.collections.catalog import COLLECTIONS, DEMO_SETTINGS, ENCODERS, SHIPPED
+from engine.sweeps.sweep import Sweep
 from engine.training.recipe import DEFAULTS, Settings
 
 SECONDS_A_RECIPE = 6  # a head of 600 steps and its evaluation on two CPU cores, vectors cached
@@ -61,21 +62,20 @@ def draw() -> Choice | None:
     if not (encoder and training and evaluations and alphas and seeds):
         st.info("Choose an encoder, collections, at least one ratio and one seed; fetch collections on the next page.")
         return None
-    command = ["sweep", "--encoder", encoder, "--train", training, "--eval", ",".join(evaluations), "--method", method]
-    command += [
-        "--alphas",
-        ",".join(f"{alpha:g}" for alpha in sorted(alphas)),
-        "--seeds",
-        ",".join(map(str, sorted(seeds))),
-    ]
-    defaults = asdict(DEFAULTS[method])
-    for name, value in asdict(settings).items():
-        if value != defaults[name]:
-            command += [f"--{name.replace('_', '-')}", str(value)]
+    sweep = Sweep(
+        encoder=encoder,
+        training=training,
+        evaluations=tuple(evaluations),
+        alphas=tuple(sorted(alphas)),
+        seeds=tuple(sorted(seeds)),
+        method=method,
+        settings=settings,
+    )
     title = f"{len(alphas)} ratios × {len(seeds)} seeds, {method} on {training}, evaluated on {', '.join(evaluations)}"
     ready = encoder == _SHIPPED_FOR and {training, *evaluations} <= {*SHIPPED}
     estimate = _estimate(method, len(alphas) * len(seeds), settings, encoder, ready=ready)
-    return Choice(command, title, estimate, _notes(training, evaluations), (encoder, training, *evaluations))
+    arguments = sweep.to_arguments()
+    return Choice(arguments, title, estimate, _notes(training, evaluations), (encoder, training, *evaluations))
 
 
 def _draw_settings(method: str, *, small: bool) -> Settings:

@@ -1,0 +1,236 @@
+"""Running a sweep: recipes that differ in ratio, strategy and seed are trained and evaluated through the store.
+
+Only what is missing is computed, so a sweep that was stopped resumes where it was. A recipe that fails is reported and
+does not stop the others.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import polars as pl
+
+from engine.collections.structures import Collection
+from engine.encoders.embedding import embed
+from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.resolve import open_collection, open_encoder
+from engine.errors import EngineError, TrainingError
+from engine.evaluation.evaluate import evaluate, evaluation_key, find_evaluation
+from engine.evaluation.manifest import OpenedAs
+from engine.progress import WHOLE, Observer, Progress, silent, unobserved
+from engine.storage.store import Store
+from engine.sweeps.sweep import Sweep
+from engine.training.merge import merge_checkpoints
+from engine.training.recipe import Recipe
+from engine.training.train import TrainingSet, checkpoint_key, make_recipe, train
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A recipe that could not be trained or evaluated, and why."""
+
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Opened:
+    """A sweep's parts, opened: what a task needs, in this process or another."""
+
+    sweep: Sweep
+    store: Store
+    encoder: SentenceEncoder
+    training: TrainingSet
+    evaluations: dict[str, Collection]
+
+    @classmethod
+    def open(cls, sweep: Sweep, store: Store) -> _Opened:
+        evaluations = {name: open_collection(name, store, every=sweep.every) for name in sweep.evaluations}
+        training = TrainingSet.without_leaks(open_collection(sweep.training, store), list(evaluations.values()))
+        return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), training, evaluations)
+
+    def recipes(self) -> list[Recipe]:
+        sweep = self.sweep
+        kinds = dict.fromkeys([*(("hybrid", alpha) for alpha in sweep.alphas), *((b, None) for b in sweep.baselines)])
+        return [
+            make_recipe(
+                self.encoder,
+                self.training,
+                method=sweep.method,
+                strategy=strategy,
+                alpha=alpha,
+                seed=seed,
+                settings=sweep.settings,
+            )
+            for seed in dict.fromkeys(sweep.seeds)
+            for strategy, alpha in kinds
+        ]
+
+    def checkpoint(self, key: str) -> SentenceEncoder:
+        """A trained checkpoint, run as its base encoder; it keeps the dimensions that it was trained with."""
+        return open_encoder(key, self.store, options=replace(self.sweep.options, truncate_dim=None))
+
+    def merges(self) -> list[Recipe]:
+        if not self.sweep.merges:
+            return []
+        recipes = [recipe for recipe in self.recipes() if recipe.alpha is not None and 0 < recipe.alpha < 1]
+        return [replace(recipe, strategy="merge") for recipe in recipes]
+
+
+def run_sweep(
+    sweep: Sweep, store: Store, *, jobs: int = 1, progress: Progress = silent, observe: Observer = unobserved
+) -> list[Failure]:
+    """Train and evaluate all recipes of a sweep that the store does not have yet.
+
+    Args:
+        sweep: What is asked for.
+        store: Where everything is kept.
+        jobs: How many recipes run at the same time, each in a process of its own.
+        progress: Told the recipes done of all, as the stage "sweep"; and the stages within.
+        observe: Told the losses (with one job only).
+
+    Returns:
+        The recipes that failed.
+
+    Raises:
+        InputError: If the encoder or a collection cannot be opened.
+        TrainingError: If every recipe failed, or a process of several was killed.
+    """
+    opened = _Opened.open(sweep, store)
+    trained, merged = opened.recipes(), opened.merges()
+    total = len(trained) + len(merged) + 1
+    progress(WHOLE, 0, total)
+    _encode_all(opened, progress)
+    progress(WHOLE, 1, total)
+    failures = []
+    for done, failure in enumerate(_run_all(opened, trained, merged, jobs, progress, observe), 2):
+        failures += [failure] if failure else []
+        progress(WHOLE, done, total)
+    if len(failures) == len(trained) + len(merged):
+        raise TrainingError(f"sweep: all {len(failures)} recipes failed; the first: {failures[0].reason}")
+    return failures
+
+
+def _encode_all(opened: _Opened, progress: Progress) -> None:
+    """Encode what all recipes share, and evaluate the untrained encoder, which training is held against."""
+    for name, collection in opened.evaluations.items():
+        evaluate(
+            opened.encoder,
+            collection,
+            opened.store,
+            opened_as=_opened_as(opened.sweep, name, opened.sweep.encoder),
+            progress=progress,
+        )
+    if opened.sweep.method == "head":
+        collection = opened.training.collection
+        embed(opened.encoder, "query", collection.queries.texts, opened.store, progress)
+        embed(opened.encoder, "document", collection.corpus.texts, opened.store, progress)
+
+
+def _run_all(
+    opened: _Opened,
+    trained: Sequence[Recipe],
+    merged: Sequence[Recipe],
+    jobs: int,
+    progress: Progress,
+    observe: Observer,
+) -> Iterator[Failure | None]:
+    """Run recipes, those to be merged first; yields as they end."""
+    if jobs <= 1:
+        for recipe in [*trained, *merged]:
+            yield _run(opened, recipe, progress, observe)
+        return
+    from joblib import Parallel, delayed
+
+    run = uuid.uuid4().hex
+    try:
+        for recipes in (trained, merged):
+            parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
+            yield from parallel(delayed(_run_elsewhere)(run, opened.sweep, opened.store, one) for one in recipes)
+    except BrokenExecutor as error:
+        raise TrainingError(
+            f"sweep: one of its {jobs} processes was killed, perhaps for want of memory; what is finished is kept: "
+            "run it again with fewer jobs"
+        ) from error
+
+
+def _run_elsewhere(run: str, sweep: Sweep, store: Store, recipe: Recipe) -> Failure | None:
+    return _run(_open_once(run, sweep, store.root), recipe, silent, unobserved)
+
+
+@lru_cache(maxsize=1)
+def _open_once(run: str, sweep: Sweep, root: Path) -> _Opened:
+    """A sweep's parts, opened once by each process of a run; processes live on, so the next run opens them anew."""
+    return _Opened.open(sweep, Store(root))
+
+
+def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer) -> Failure | None:
+    """Make one checkpoint and evaluate it on every collection."""
+    store = opened.store
+    try:
+        if recipe.strategy == "merge" and recipe.alpha is not None:
+            key = merge_checkpoints(recipe, recipe.alpha, store)
+        else:
+            key = train(recipe, opened.encoder, opened.training, store, progress=progress, observe=observe)
+        checkpoint = opened.checkpoint(key)
+        for name, collection in opened.evaluations.items():
+            evaluate(checkpoint, collection, store, opened_as=_opened_as(opened.sweep, name, key), progress=progress)
+    except EngineError as error:
+        return Failure(recipe.label, str(error))
+    except Exception as error:  # a library's own failure, of whatever kind, must not stop the other recipes
+        return Failure(recipe.label, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+    return None
+
+
+def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
+    return OpenedAs(
+        collection=collection,
+        every=sweep.every,
+        encoder=encoder,
+        base=sweep.encoder,
+        training=sweep.training,
+        evaluations=sweep.evaluations,
+        truncate_dim=sweep.options.truncate_dim,
+        dtype=sweep.options.dtype,
+    )
+
+
+def results(sweep: Sweep, store: Store) -> pl.DataFrame:
+    """What the store has of a sweep, the untrained encoder first.
+
+    Returns:
+        `collection`, `strategy` ("untrained" for the base encoder), `alpha`, `seed`, `mono_map`, `cross_map`,
+        `multi_map`, `rank_distance`; sorted by collection, strategy, alpha and seed.
+    """
+    opened = _Opened.open(sweep, store)
+    encoders: list[tuple[Recipe | None, SentenceEncoder]] = [(None, opened.encoder)]
+    for made in [*opened.recipes(), *opened.merges()]:
+        if store.get("checkpoints", checkpoint_key(made)) is not None:
+            encoders.append((made, opened.checkpoint(checkpoint_key(made))))
+    rows = []
+    for collection in opened.evaluations.values():
+        for recipe, encoder in encoders:
+            key = evaluation_key(encoder, collection)
+            if store.get("ranks", key) is not None:
+                rows.append(_row(collection.name, recipe, find_evaluation(store, key).figures()["settings"]))
+    numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
+    schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
+    trained = pl.col("strategy") != "untrained"
+    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
+
+
+def _row(collection: str, recipe: Recipe | None, settings: dict[str, dict[str, float]]) -> dict[str, object]:
+    scores = {f"{setting}_map": settings[setting]["map"] for setting in ("mono", "cross", "multi")}
+    return {
+        "collection": collection,
+        "strategy": recipe.strategy if recipe else "untrained",
+        "alpha": recipe.alpha if recipe else None,
+        "seed": recipe.seed if recipe else None,
+        **scores,
+        "rank_distance": settings["multi"]["rank_distance"],
+    }
