@@ -23,7 +23,7 @@ _PUBLIC = {
     "fetch_collection": "collections.catalog",
     "find_evaluation": "evaluation.evaluate",
     "Run": "storage.jobs",
-    "open_collection": "encoders.resolve",
+    "open_collection": "collections.opening",
     "open_evaluated": "evaluation.evaluate",
     "open_encoder": "encoders.resolve",
     "read_collection": "collections.reading",

@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from ir_measures import AP, RR, R, Success, nDCG
 
+from engine.collections.digest import collection_digest
 from engine.collections.structures import Collection
-from engine.evaluation.evaluate import Evaluation, collection_digest, find_evaluation, write_evaluation
+from engine.evaluation.evaluate import Evaluation, find_evaluation, write_evaluation
 from engine.evaluation.manifest import EvaluationManifest
 from engine.ranks.ranking import rank_collection
 from engine.storage.store import Store, digest

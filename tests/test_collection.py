@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from itertools import permutations
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.collections.digest import collection_digest
 from engine.collections.reading import read_collection
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -31,6 +33,8 @@ _CANDIDATES = {
     "mlqa-r": dict(zip(_MLQA_R, (2545, 2362, 6264, 1787, 2426, 2828, 2322), strict=True)),
 }
 _POOLS = {"xquad-r": (13090, 13014), "mlqa-r": (4199, 20534)}
+
+_DIGESTS = {"xquad-r": "6e3dd94d53e8d920ab022ba083b04495", "mlqa-r": "6de8a9a2f3c082763ecd6bdab0bcfa60"}
 
 both = pytest.mark.parametrize("name", ["xquad-r", "mlqa-r"])
 
@@ -55,6 +59,8 @@ def _change(file: Path, change: Callable[[Any], object]) -> None:
 @both
 def test_the_real_collections_have_the_published_counts(shared: Path, name: str):
     collection = read_collection(shared / "data" / name)
+    assert collection.skipped == ()
+    assert collection_digest(collection) == _DIGESTS[name]
     ranges = {code: (collection.query_range(code), collection.document_range(code)) for code in collection.languages}
     assert {code: end - start for code, ((start, end), _) in ranges.items()} == _QUERIES[name]
     assert {code: end - start for code, (_, (start, end)) in ranges.items()} == _CANDIDATES[name]
@@ -129,11 +135,60 @@ def test_the_first_answers_start_decides_which_sentence_is_relevant(tmp_path: Pa
     assert relevant_texts(read_collection(folder)) == {("q", "en"): {("en", sentence)}}
 
 
-@pytest.mark.parametrize("sentences", [["One."], ["One.", 2], ["One.", ""], "One. Two.", None])
-def test_a_list_of_sentences_that_cannot_be_used_gives_way_to_the_breaks(tmp_path: Path, sentences: object):
-    folder = write_xquad_r(tmp_path, parallel_collection("two", {"en": [(["One.", "Two."], [("q", "Which?", 1)])]}))
+def _with_sentences(folder: Path, sentences: object) -> Path:
+    folder = write_xquad_r(folder, parallel_collection("two", {"en": [(["One.", "Two."], [("q", "Which?", 1)])]}))
     _change(folder / "en.json", lambda content: content["data"][0]["paragraphs"][0].update(sentences=sentences))
-    assert read_collection(folder).corpus.texts == ("One.", "Two.")
+    return folder
+
+
+def test_without_a_list_of_sentences_the_breaks_are_enough(tmp_path: Path):
+    assert read_collection(_with_sentences(tmp_path, None)).corpus.texts == ("One.", "Two.")
+
+
+@pytest.mark.parametrize("sentences", [["One."], ["One.", "Two.", "Three."], "One. Two.", {}, []])
+def test_sentences_that_are_not_one_for_each_break_are_refused(tmp_path: Path, sentences: object):
+    folder = _with_sentences(tmp_path, sentences)
+    place = f"{folder / 'en.json'}: data[0].paragraphs[0].sentences"
+    assert _message(folder).startswith(f"{place}: the sentences do not match the sentence breaks; expected a list of 2")
+
+
+@pytest.mark.parametrize("sentences", [["One.", 2], ["One.", ""], ["One.", "One."], ["One.", "wo. T"]])
+def test_a_sentence_that_is_not_the_text_between_its_breaks_is_refused(tmp_path: Path, sentences: object):
+    folder = _with_sentences(tmp_path, sentences)
+    place = f"{folder / 'en.json'}: data[0].paragraphs[0].sentence_breaks[1]"
+    assert _message(folder).startswith(f"{place}: a sentence is not the text between its breaks; ")
+
+
+_OFFSETS = [("utf-8", 1, "UTF-8 bytes"), ("utf-16-le", 2, "UTF-16 units")]
+
+
+@pytest.mark.parametrize(("encoding", "width", "unit"), _OFFSETS)
+def test_an_offset_in_another_unit_is_named_with_the_unit(tmp_path: Path, encoding: str, width: int, unit: str):
+    sentences = ["Größe 😀😀😀😀.", "Mühle am Fluss."]
+    folder = write_xquad_r(tmp_path, parallel_collection("two", {"de": [(sentences, [("q", "Wo?", 1)])]}))
+    context = " ".join(sentences)
+    start = context.index("Mühle")
+
+    def answer(offset: int) -> Callable[[Any], object]:
+        answers = [{"text": "Mühle", "answer_start": offset}]
+        return lambda content: content["data"][0]["paragraphs"][0]["qas"][0].update(answers=answers)
+
+    _change(folder / "de.json", answer(start))
+    assert read_collection(folder).skipped == ()
+    _change(folder / "de.json", answer(len(context[:start].encode(encoding)) // width))
+    message = _message(folder)
+    assert message.startswith(f"{folder / 'de.json'}: data[0].paragraphs[0].qas[0]: an answer's text is not at its ")
+    assert f"answer_start counts {unit} here, but must count characters" in message
+
+
+def test_json_that_is_nested_too_deeply_is_one_line_with_the_file(tiny_folder: Path):
+    (tiny_folder / "de.json").write_text("[" * 100_000 + "]" * 100_000)
+    assert _message(tiny_folder).startswith(f"{tiny_folder / 'de.json'}: not JSON (it is nested too deeply)")
+
+
+def test_a_pipe_is_refused_before_it_is_read(tiny_folder: Path):
+    os.mkfifo(tiny_folder / "fr.json")
+    assert _message(tiny_folder) == f"{tiny_folder / 'fr.json'}: is a pipe; give a regular file"
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path):
@@ -194,7 +249,7 @@ def test_a_file_of_another_form_is_named_and_never_skipped(
 
 def test_a_folder_called_like_a_languages_file_is_refused(tiny_folder: Path):
     (tiny_folder / "fr.json").mkdir()
-    assert _message(tiny_folder).startswith(f"{tiny_folder / 'fr.json'}: cannot be read (Is a directory)")
+    assert _message(tiny_folder).startswith(f"{tiny_folder / 'fr.json'}: is a folder; give a regular file")
 
 
 @pytest.mark.parametrize(
@@ -232,9 +287,12 @@ def _break(span: object) -> Callable[[Any], object]:
 
 
 _ROW_FAULTS = [
-    (_question(answers=[{"answer_start": 9999}]), "qas[0]", "an answer stands outside all sentences"),
-    (_question(answers=[{"answer_start": -1}]), "qas[0]", "an answer stands outside all sentences"),
-    (_question(answers=[]), "qas[0]", "an answer stands outside all sentences"),
+    (_question(answers=[{"answer_start": 9999}]), "qas[0]", "an answer is outside all sentences"),
+    (_question(answers=[{"answer_start": -1}]), "qas[0]", "an answer is outside all sentences"),
+    (_question(answers=[]), "qas[0]", "the question has no answer"),
+    (_question(is_impossible=True), "qas[0]", "the question has no answer"),
+    (_question(answers=[{"text": "mill", "answer_start": 0}]), "qas[0]", "an answer's text is not at its answer_start"),
+    (_question(question="What \ud83d?"), "qas[0]", "a text has a lone surrogate"),
     (_question(id="q0"), "qas[0]", "a question id occurs twice"),
     (_question(question=" \n"), "qas[0]", "a question is empty"),
     *(
@@ -273,7 +331,7 @@ def test_an_answer_in_a_sentence_that_was_left_out_is_left_out_and_counted_too(t
     collection = read_collection(tiny_folder, skip_invalid=True)
     assert dict(collection.skipped) == {
         "a sentence break is empty or outside the context": 1,
-        "an answer stands outside all sentences": 1,
+        "an answer is outside all sentences": 1,
     }
     assert (len(collection.queries), len(collection.corpus)) == (11, 17)
     assert ("en", "The journey to the coast takes seven hours.") in relevant_texts(collection)["q3", "en"]

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.collections.beir import beir_ids
 from engine.collections.reading import read_collection
+from engine.collections.splits import SplitChoice
 from engine.errors import InputError
 from tests.builders import beir_rows, contents, parallel_collection, relevant_texts, write_beir
 
@@ -139,6 +141,11 @@ _ROW_FAULTS: list[tuple[Any, str]] = [
     ({**_ROW, "lang": None, "metadata": "en"}, "language None is unknown"),
     ({"_id": "new", "text": "New."}, "language None is unknown"),
     ({**_ROW, "text": " "}, "a text is empty"),
+    ({**_ROW, "title": 7}, "a `title` is not a string"),
+    ({**_ROW, "question": ["a"]}, "a `question` or `passage` is not a string"),
+    (b'{"_id": "new", "text": "\\ud83d", "lang": "en"}', "a text has a lone surrogate"),
+    (b'{"_id": "new", "text": "New", "title": "\\ude00", "lang": "en"}', "a text has a lone surrogate"),
+    (b"[" * 100_000, "a line is not a JSON object"),
 ]
 _FILE_FAULTS = [(file, line, reason) for file in ("corpus.jsonl", "queries.jsonl") for line, reason in _ROW_FAULTS]
 _FILE_FAULTS += [
@@ -154,9 +161,10 @@ _QRELS_FAULTS = [
     (b"a-en\td2\t--1", "a line is not query-id, corpus-id, score"),
     ("a-en\td2\t²".encode(), "a line is not query-id, corpus-id, score"),
     (b"a-\xff\td2\t1", "a line is not query-id, corpus-id, score"),
-    (b'"a-en\td2\t1', "a judgement names an unknown query or document"),
-    (b"z-en\td2\t1", "a judgement names an unknown query or document"),
-    (b"a-en\td9\t1", "a judgement names an unknown query or document"),
+    (b'"a-en\td2\t1', "a judgement names an unknown query"),
+    (b"z-en\td2\t1", "a judgement names an unknown query"),
+    (b"a-en\td2\tnan", "a line is not query-id, corpus-id, score"),
+    (b"a-en\td2\tinf", "a line is not query-id, corpus-id, score"),
 ]
 _FAULTS = [(file, len(_CORPUS) + 1, line, reason) for file, line, reason in _FILE_FAULTS]
 _FAULTS += [("qrels/test.tsv", len(_QRELS) + 2, line, reason) for line, reason in _QRELS_FAULTS]
@@ -184,8 +192,81 @@ def test_a_fault_in_the_middle_costs_no_line_but_its_own(folder: Path):
     lines = (folder / "qrels" / "test.tsv").read_bytes().splitlines(keepends=True)
     (folder / "qrels" / "test.tsv").write_bytes(b"".join([*lines[:2], b'"a-en\td2\t1\n', *lines[2:]]))
     collection = read_collection(folder, skip_invalid=True)
-    assert collection.skipped == (("a judgement names an unknown query or document", 1),)
+    assert collection.skipped == (("a judgement names an unknown query", 1),)
     assert len(collection.qrels) == 4
+
+
+def test_float_scores_are_relevant_above_zero(folder: Path):
+    expected = relevant_texts(read_collection(folder))
+    scores = {0: "0.0", 1: "1.0", 2: "0.5"}
+    write_beir(folder, _CORPUS, _QUERIES, [(query, document, scores[score]) for query, document, score in _QRELS])
+    assert relevant_texts(read_collection(folder)) == expected
+
+
+def test_a_relevant_document_that_is_not_in_the_corpus_is_counted(folder: Path):
+    expected = contents(read_collection(folder))
+    for line in (b"a-en\td8\t1", b"a-en\td9\t1.0", b"b-en\td9\t0"):
+        _append(folder / "qrels" / "test.tsv", line)
+    collection = read_collection(folder)
+    assert contents(collection) == expected
+    assert collection.skipped == (("a relevant document is not in the corpus", 2),)
+
+
+@pytest.mark.parametrize("mark", ["%", "%20", "\u3000", "\u00a0", "\u2028", "\x85", " "])
+def test_ids_with_percent_signs_and_wide_spaces_survive(tmp_path: Path, mark: str):
+    document, query = f"{mark}d{mark}1{mark}", f"{mark}q{mark}1{mark}"
+    corpus = [{"_id": document, "text": "Honey.", "lang": "en"}, {"_id": "d 1", "text": "Wax.", "lang": "en"}]
+    folder = write_beir(tmp_path, corpus, [{"_id": query, "text": "What?", "lang": "en"}], [(query, document, 1)])
+    assert relevant_texts(read_collection(folder)) == {(query, "en"): {("en", "Honey.")}}
+    assert beir_ids(folder) == ((query,), (document, "d 1"))
+
+
+def test_a_question_called_0_is_not_taken_for_none(folder: Path):
+    write_beir(folder, _CORPUS, [{**row, "question": 0} for row in _QUERIES[:2]], _QRELS[:-1])
+    assert read_collection(folder).queries.questions == ("0", "0")
+
+
+_SPLITS = [
+    ("evaluation", None, ("train", "test", "dev"), "test"),
+    ("evaluation", None, ("train", "dev"), "dev"),
+    ("evaluation", None, ("train", "validation"), "validation"),
+    ("evaluation", None, ("train",), "train"),
+    ("evaluation", "train", ("train", "test"), "train"),
+    ("training", None, ("train", "test", "dev"), "train"),
+    ("training", None, ("test",), "test"),
+    ("training", "dev", ("train", "dev"), "dev"),
+]
+
+
+@pytest.mark.parametrize(("purpose", "asked", "existing", "expected"), _SPLITS)
+def test_the_split_is_the_one_asked_for_or_the_usual_one(folder: Path, purpose, asked, existing, expected):
+    (folder / "qrels" / "test.tsv").unlink()
+    for i, split in enumerate(existing):
+        write_beir(folder, _CORPUS, _QUERIES, [(_QUERIES[i]["_id"], "d1", 1)], split=split)
+    collection = read_collection(folder, split=SplitChoice(asked, purpose))
+    assert collection.split == expected
+    assert collection.queries.texts == (_QUERIES[existing.index(expected)]["text"],)
+
+
+@pytest.mark.parametrize(
+    ("choice", "reason"),
+    [
+        (SplitChoice("dev"), "there is no split 'dev'; allowed are a, b (--split)"),
+        (SplitChoice(), "holds a, b, none of them usual for evaluation; choose one with --split"),
+        (SplitChoice(None, "training"), "holds a, b, none of them usual for training; choose one with --train-split"),
+    ],
+)
+def test_a_split_that_cannot_be_chosen_is_told_with_those_that_exist(folder: Path, choice: SplitChoice, reason: str):
+    (folder / "qrels" / "test.tsv").rename(folder / "qrels" / "a.tsv")
+    write_beir(folder, _CORPUS, _QUERIES, _QRELS, split="b")
+    with pytest.raises(InputError) as caught:
+        read_collection(folder, split=choice)
+    assert str(caught.value) == f"{folder / 'qrels'}: {reason}"
+
+
+def test_a_split_of_a_folder_that_has_none_is_refused(tiny_folder: Path):
+    with pytest.raises(InputError, match="has no splits, but 'dev' was asked for"):
+        read_collection(tiny_folder, split=SplitChoice("dev"))
 
 
 def test_an_empty_collection_is_refused(folder: Path):

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed, embedding_key
 from engine.encoders.encoder import SentenceEncoder
-from engine.encoders.resolve import DEFAULT_ENCODER, open_collection, open_encoder
+from engine.encoders.resolve import DEFAULT_ENCODER, open_encoder
 from engine.storage.store import Store
 
 FOLDER = Path(__file__).resolve().parents[1] / "engine" / "demo"

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import engine
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.encoders.encoder import SentenceEncoder
-from engine.encoders.resolve import open_collection
 from engine.errors import InputError
 from engine.evaluation import evaluate as module
 from engine.evaluation.evaluate import (

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import exchange
+from engine.collections.digest import collection_digest
 from engine.collections.reading import read_collection
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
-from engine.evaluation.evaluate import collection_digest
 from engine.exchange import exporting
 from engine.exchange.beir import write_beir
 from engine.exchange.files import making

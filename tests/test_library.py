@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.collections.catalog import COLLECTIONS, ENCODERS
+from engine.collections.catalog import COLLECTIONS
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders import resolve
+from engine.encoders.catalog import ENCODERS
 from engine.encoders.encoder import SentenceEncoder
-from engine.encoders.resolve import open_collection, open_encoder
+from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, FetchError, InputError
 from engine.storage.store import Store, digest
 from tests.builders import contents, write_xquad_r

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from engine import bias, evaluations
-from engine.encoders.resolve import open_collection
+from engine.collections.opening import open_collection
 from engine.evaluation import checks
 from engine.evaluation.evaluate import Evaluation
 from engine.storage.store import Store

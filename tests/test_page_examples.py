@@ -12,8 +12,8 @@ from streamlit.testing.v1.element_tree import Selectbox
 
 from engine import evaluations
 from engine.collections.languages import language
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
-from engine.encoders.resolve import open_collection
 from engine.evaluation.evaluate import Evaluation
 from engine.storage.store import MANIFEST, Store
 from tests.pages import chart, chart_keys, copy_of, htmls, numbers, open_page, passages, sound, text_of

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from engine import evaluations
-from engine.encoders.resolve import open_collection, open_encoder
+from engine.collections.opening import open_collection
+from engine.encoders.resolve import open_encoder
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.manifest import OpenedAs
 from engine.storage import jobs as background

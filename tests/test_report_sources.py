@@ -12,7 +12,7 @@ import pytest
 from engine.collections import citations
 from engine.collections.catalog import COLLECTIONS
 from engine.collections.languages import language
-from engine.encoders.resolve import open_collection
+from engine.collections.opening import open_collection
 from engine.evaluation.evaluate import evaluations
 from engine.ranks import metrics
 from engine.report import Findings, Request, gather, sections, sources

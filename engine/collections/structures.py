@@ -80,7 +80,8 @@ class Collection:
         queries: All queries.
         corpus: All candidates: the pool.
         qrels: Which candidates answer which queries, across all languages.
-        skipped: Rows that could not be used and were left out on request, by reason.
+        skipped: Rows that could not be used and were left out, by reason.
+        split: Which of its splits was read; None where it has none.
 
     Raises:
         InputError: If the parts do not fit together.
@@ -92,6 +93,7 @@ class Collection:
     corpus: Corpus
     qrels: Qrels
     skipped: tuple[tuple[str, int], ...] = ()
+    split: str | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""

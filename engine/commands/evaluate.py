@@ -35,7 +35,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     import json
 
-    from engine.encoders.resolve import open_collection, open_encoder
+    from engine.collections.opening import open_collection
+    from engine.encoders.resolve import open_encoder
     from engine.evaluation.evaluate import as_json, evaluate, summarise
     from engine.evaluation.manifest import OpenedAs
     from engine.storage.store import Store

@@ -17,7 +17,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _fetch(options: argparse.Namespace) -> None:
-    from engine.collections.catalog import COLLECTIONS, ENCODERS, fetch_collection
+    from engine.collections.catalog import COLLECTIONS, fetch_collection
+    from engine.encoders.catalog import ENCODERS
     from engine.encoders.resolve import open_encoder
     from engine.errors import InputError
     from engine.storage.store import Store

@@ -36,7 +36,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
-    from engine.encoders.resolve import open_collection, open_encoder
+    from engine.collections.opening import open_collection
+    from engine.encoders.resolve import open_encoder
     from engine.storage.store import Store
     from engine.training.train import TrainingSet, make_recipe, read_training, train
 

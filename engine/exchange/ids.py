@@ -15,10 +15,10 @@ from urllib.parse import quote, unquote
 
 import polars as pl
 
+from engine.collections.beir import beir_ids
 from engine.collections.languages import from_tag
-from engine.collections.reading import beir_ids
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
-from engine.encoders.resolve import open_collection
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, check_unchanged
 from engine.exchange.files import numbered_lines

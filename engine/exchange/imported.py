@@ -15,8 +15,9 @@ from typing import Any
 
 import polars as pl
 
+from engine.collections.digest import collection_digest
 from engine.collections.structures import SETTINGS
-from engine.evaluation.evaluate import collection_digest, write_evaluation
+from engine.evaluation.evaluate import write_evaluation
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, Imported, OpenedAs
 from engine.exchange.ids import Names, open_named
 from engine.ranks.metrics import METRICS, label

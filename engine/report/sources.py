@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from engine.collections import citations
-from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED
+from engine.collections.catalog import COLLECTIONS, SHIPPED
+from engine.encoders.catalog import ENCODERS
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
 from engine.storage.store import SCHEMA_VERSION, Store

@@ -14,10 +14,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from engine.collections.catalog import COLLECTIONS, ENCODERS, SHIPPED, shipped_folder
+from engine.collections.catalog import COLLECTIONS, SHIPPED, shipped_folder
 from engine.collections.citations import bibtex
 from engine.collections.languages import is_tag
 from engine.collections.structures import SETTINGS
+from engine.encoders.catalog import ENCODERS
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation

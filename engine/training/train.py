@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from engine.collections.contamination import MARKS, Leak, remove_leaks, text_marks
+from engine.collections.digest import collection_digest
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
-from engine.evaluation.evaluate import collection_digest
 from engine.progress import Observer, Progress, silent, unobserved
 from engine.storage.store import SCHEMA_VERSION, Store, digest
 from engine.training import full, head

@@ -31,9 +31,10 @@ from rich.table import Table
 
 from engine import bias
 from engine.collections.catalog import COLLECTIONS
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
-from engine.encoders.resolve import DEFAULT_ENCODER, open_collection, open_encoder
+from engine.encoders.resolve import DEFAULT_ENCODER, open_encoder
 from engine.ranks import metrics, ranking
 from engine.storage.store import Store
 from tests import oracle

@@ -3,7 +3,8 @@
 import streamlit as st
 
 from dashboard import access, cached, job_panel
-from engine.collections.catalog import COLLECTIONS, ENCODERS
+from engine.collections.catalog import COLLECTIONS
+from engine.encoders.catalog import ENCODERS
 from engine.storage import jobs
 
 st.title("Fetch a collection, evaluate an encoder")

@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached
-from engine.collections.catalog import COLLECTIONS, DEMO_SETTINGS, ENCODERS, SHIPPED
+from engine.collections.catalog import COLLECTIONS, DEMO_SETTINGS, SHIPPED
+from engine.encoders.catalog import ENCODERS
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import DEFAULTS, Settings
 

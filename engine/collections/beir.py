@@ -1,0 +1,210 @@
+"""Reader of BEIR folders: `corpus.jsonl`, `queries.jsonl`, and judgements in `qrels/<split>.tsv`.
+
+A judged document that is not in the corpus can never be retrieved. trec_eval counts it among a query's relevant
+documents; here it is left out of the judgements and counted in `Collection.skipped`, so average precision and recall
+of such a query are higher than trec_eval's.
+"""
+
+from __future__ import annotations
+
+import math
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, parse_json, qrels_of
+from engine.collections.languages import from_tag, is_tag
+from engine.collections.splits import SplitChoice
+from engine.collections.structures import Collection, Corpus, Queries
+from engine.errors import InputError
+from engine.storage.files import check_regular
+
+CORPUS = "corpus.jsonl"
+"""The file by which a BEIR folder is known."""
+
+MISSING_DOCUMENT = "a relevant document is not in the corpus"
+"""Reason in `Collection.skipped`; it is counted whether or not rows with a fault are left out."""
+
+_FILES = (CORPUS, "queries.jsonl", "qrels")
+
+_Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """Documents and queries in blocks of languages.
+
+    Attributes:
+        documents: Rows of the corpus.
+        queries: Rows of the queries that have a relevant document.
+        relevant: For each of the queries, the relevant rows of `documents`.
+        split: Which judgements were read.
+    """
+
+    documents: list[_Row]
+    queries: list[_Row]
+    relevant: list[list[int]]
+    split: str
+
+
+def read_beir(folder: Path, name: str, faults: Faults, choice: SplitChoice) -> Collection:
+    """Read a BEIR folder.
+
+    Args:
+        folder: It holds the corpus, the queries and the judgements.
+        name: What to call the collection.
+        faults: What to do about rows that cannot be used.
+        choice: Which split to read.
+
+    Raises:
+        InputError: If a file is missing or has a fault, or there is no such split.
+    """
+    parts = _read_parts(folder, faults, choice)
+    documents, queries = parts.documents, parts.queries
+    return Collection(
+        name=name,
+        languages=tuple(sorted({row["lang"] for row in [*documents, *queries]})),
+        queries=Queries(
+            tuple(_id_of(row, "question") for row in queries),
+            tuple(row["lang"] for row in queries),
+            tuple(row["text"] for row in queries),
+        ),
+        corpus=Corpus(
+            tuple(_id_of(row, "passage") for row in documents),
+            tuple(row["lang"] for row in documents),
+            tuple(f"{row['title']} {row['text']}".strip() if row.get("title") else row["text"] for row in documents),
+        ),
+        qrels=qrels_of(parts.relevant),
+        skipped=faults.skipped,
+        split=parts.split,
+    )
+
+
+def beir_ids(
+    folder: Path, *, skip_invalid: bool = False, split: str | None = None
+) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """What a BEIR folder calls its queries and its documents.
+
+    Args:
+        folder: Any folder.
+        skip_invalid: Leave rows with a fault out.
+        split: Which judgements to read; None for the default of evaluation.
+
+    Returns:
+        The ids of the queries and of the candidates, in the order of what `read_collection` gives; None for a folder
+        of another format.
+
+    Raises:
+        InputError: If a file has a fault.
+    """
+    if not (folder / CORPUS).exists():
+        return None
+    parts = _read_parts(folder, Faults(skip_invalid), SplitChoice(split))
+    return tuple(row["_id"] for row in parts.queries), tuple(row["_id"] for row in parts.documents)
+
+
+def _read_parts(folder: Path, faults: Faults, choice: SplitChoice) -> _Parts:
+    documents = _read_rows(folder / CORPUS, faults)
+    queries = _read_rows(folder / "queries.jsonl", faults, version_of="question")
+    documents.sort(key=lambda row: str(row["lang"]))
+    queries.sort(key=lambda row: str(row["lang"]))
+    split = choice.take(folder / "qrels", [file.stem for file in (folder / "qrels").glob("*.tsv")])
+    ids = {row["_id"] for row in queries}, {row["_id"]: i for i, row in enumerate(documents)}
+    relevant = _read_qrels(folder / "qrels" / f"{split}.tsv", *ids, faults)
+    judged = [row for row in queries if row["_id"] in relevant]
+    if len(judged) < len(queries):
+        faults.counts["a query has no relevant document"] += len(queries) - len(judged)
+    return _Parts(documents, judged, [relevant[row["_id"]] for row in judged], split)
+
+
+def _read_rows(file: Path, faults: Faults, version_of: str = "_id") -> list[_Row]:
+    rows: list[_Row] = []
+    ids: set[str] = set()
+    versions: set[tuple[str, str]] = set()
+    for place, row in _json_lines(file, faults):
+        nested = row["metadata"].get("lang") if isinstance(row.get("metadata"), dict) else None
+        tag = row.get("lang") or row.get("language") or nested
+        language = from_tag(tag) if isinstance(tag, str) and is_tag(tag) else ""
+        fault, version = _row_fault(row), (_id_of(row, version_of), language)
+        if fault is not None:
+            faults.meet(place, *fault)
+        elif not language:
+            faults.meet(place, f"language {tag!r} is unknown", "`lang` must be a tag of BCP 47 such as de or pt-BR")
+        elif row["_id"] in ids:
+            faults.meet(place, "an _id occurs twice", "give every row its own _id")
+        elif version in versions:
+            faults.meet(place, "a question occurs twice in one language", "expected one query for each")
+        else:
+            ids.add(row["_id"])
+            versions.add(version)
+            rows.append({**row, "lang": language})
+    return rows
+
+
+def _row_fault(row: _Row) -> tuple[str, str] | None:
+    """What is wrong with the fields of a row, and what is expected."""
+    if not isinstance(row.get("_id"), str) or not isinstance(row.get("text"), str):
+        return "a row lacks `_id` or `text`", "expected strings in both"
+    if not isinstance(row.get("title"), str | None):
+        return "a `title` is not a string", "give it as a string, or leave it out"
+    if not all(isinstance(row.get(name), str | int | None) for name in ("question", "passage")):
+        return "a `question` or `passage` is not a string", "give the id as a string"
+    if has_surrogate(*(row.get(name) for name in ("_id", "text", "title", "question", "passage"))):
+        return LONE_SURROGATE, "write the whole character"
+    if not f"{row.get('title') or ''}{row['text']}".strip():
+        return "a text is empty", "give its text"
+    return None
+
+
+def _id_of(row: _Row, field: str) -> str:
+    """The id in a field that a row need not have; its own `_id` where it is missing or empty."""
+    value = row.get(field)
+    return str(row.get("_id")) if value is None or value == "" else str(value)
+
+
+def _read_qrels(file: Path, queries: set[str], documents: dict[str, int], faults: Faults) -> dict[str, list[int]]:
+    """The relevant rows of `documents` by query id; scores above 0 are relevant."""
+    relevant: dict[str, set[int]] = {}
+    with check_regular(file).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip() or (number == 1 and line.lstrip(BOM_UTF8).startswith(b"query-id\t")):
+                continue
+            place, row = f"{file}:{number}", _judgement(line)
+            if row is None:
+                expected = "expected three columns by tabs, the score a finite number"
+                faults.meet(place, "a line is not query-id, corpus-id, score", expected)
+            elif row[0] not in queries:
+                faults.meet(place, "a judgement names an unknown query", "check the id")
+            elif row[2] > 0 and row[1] not in documents:
+                faults.counts[MISSING_DOCUMENT] += 1
+            elif row[2] > 0:
+                relevant.setdefault(row[0], set()).add(documents[row[1]])
+    return {query: sorted(rows) for query, rows in relevant.items()}
+
+
+def _judgement(line: bytes) -> tuple[str, str, float] | None:
+    try:
+        query, document, score = line.decode("utf-8-sig").rstrip("\r\n").split("\t")[:3]
+        value = float(score)
+    except ValueError:
+        return None
+    return (query, document, value) if math.isfinite(value) else None
+
+
+def _json_lines(file: Path, faults: Faults) -> Iterator[tuple[str, _Row]]:
+    if not file.exists():
+        raise InputError(f"{file}: no such file; a BEIR folder has {', '.join(_FILES)}")
+    with check_regular(file).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = parse_json(line)
+            except ValueError:
+                row = None
+            if isinstance(row, dict):
+                yield f"{file}:{number}", row
+            else:
+                faults.meet(f"{file}:{number}", "a line is not a JSON object", "expected one object a line")

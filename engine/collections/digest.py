@@ -1,0 +1,13 @@
+"""Digest of what a collection holds, by which stored results know it again."""
+
+from __future__ import annotations
+
+from engine.collections.structures import Collection
+from engine.storage.store import digest
+
+
+def collection_digest(collection: Collection) -> str:
+    """Digest of what a collection holds; its name and its split's name do not count."""
+    parts = collection.queries, collection.corpus
+    columns = [(part.languages, part.texts) for part in parts]
+    return digest(columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents)

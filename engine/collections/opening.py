@@ -1,0 +1,55 @@
+"""Opening a collection by its name: one that was fetched, one that comes with the project, or a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder, shipped_folder
+from engine.collections.reading import read_collection
+from engine.collections.splits import Purpose, SplitChoice
+from engine.collections.structures import Collection
+from engine.errors import InputError
+from engine.storage.store import Store
+
+
+def open_collection(
+    name: str,
+    store: Store,
+    *,
+    every: int = 1,
+    skip_invalid: bool = False,
+    split: str | None = None,
+    purpose: Purpose = "evaluation",
+) -> Collection:
+    """Read a collection.
+
+    Args:
+        name: A catalog name that has been fetched, or a folder.
+        store: Where fetched collections are.
+        every: Keep every n-th paragraph only; 1 keeps all.
+        skip_invalid: Leave unusable rows out and count them.
+        split: Which judgements of a BEIR folder are read; None for the usual ones.
+        purpose: What for: evaluation reads test (else dev, validation), training reads train.
+
+    Raises:
+        InputError: If it is not fetched, is no folder, or cannot be read.
+    """
+    folder, given = _folder_of(name, store), name if name in COLLECTIONS or name in SHIPPED else None
+    choice = SplitChoice(split, purpose)
+    return read_collection(folder, given, skip_invalid=skip_invalid, split=choice).every(every)
+
+
+def _folder_of(name: str, store: Store) -> Path:
+    if name in COLLECTIONS:
+        folder = fetched_folder(name, store)
+        if folder is None:
+            raise InputError(
+                f"collection {name}: not fetched yet; run `python -m engine fetch {name}` "
+                f"(without network: `python -m engine fetch {name} --from DIR`)"
+            )
+        return folder
+    if name in SHIPPED:
+        return shipped_folder(name)
+    if not Path(name).is_dir():
+        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *COLLECTIONS])}")
+    return Path(name)
