@@ -188,13 +188,13 @@ def test_only_a_fault_that_may_pass_is_tried_again(store: Store, site: _Site, fa
 def test_a_download_that_fails_twice_arrives_at_the_third_try(store: Store, site: _Site, monkeypatch, fault: str):
     waits, answer = [], site.answer
     monkeypatch.setattr(download, "_WAITS_SECONDS", (0.5, 1.5))
-    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(download, "_TIMEOUT_SECONDS", 1.5)
     monkeypatch.setattr(download.time, "sleep", waits.append)
 
     def failing_twice(request: BaseHTTPRequestHandler) -> None:
         site.fault = fault if site.requests.count("/de.json") < 3 else ""
         if site.fault == "timeout" and request.path == "/de.json":
-            threading.Event().wait(0.4)
+            threading.Event().wait(2)
         else:
             answer(request)
 
