@@ -182,7 +182,7 @@ def spoil_json(file: Path) -> None:
     [
         ("tiny/de.json", spoil_json, ["tiny/de.json", "not JSON"]),
         ("tiny/de.json", lambda file: file.write_text("[]", encoding="utf-8"), ["tiny/de.json", "`data`"]),
-        ("tiny/de.json", lambda file: file.rename(file.with_name("klingon.json")), ["klingon", "allowed are ar"]),
+        ("tiny/de.json", lambda file: file.rename(file.with_name("klingon.json")), ["klingon", "a tag of BCP 47"]),
         ("tiny/de.json", lambda file: file.write_bytes(b"\xff\xfe\x00"), ["tiny/de.json"]),
         ("model/model.safetensors", lambda file: file.write_bytes(b"rubbish"), ["model", "cannot be loaded"]),
         ("model/model.safetensors", Path.unlink, ["model", "cannot be loaded"]),

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import polars as pl
 
+from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import SentenceEncoder
-from engine.collections.opening import open_collection
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, TrainingError
 from engine.evaluation.evaluate import evaluate, evaluation_key, find_evaluation
