@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -325,3 +327,31 @@ def test_a_failure_that_nobody_foresaw_is_one_line_too(train: Run, monkeypatch: 
     )
     with pytest.raises(RuntimeError):
         train("--alpha", "0.5", "--debug")
+
+
+@pytest.mark.parametrize("command", ["train", "sweep", "export"])
+def test_the_advice_to_skip_unusable_rows_can_be_followed(run: Run, root: Path, tmp_path: Path, command: str) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(root / "trained", broken)
+    for file in broken.glob("*.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        content["data"][0]["paragraphs"][0]["qas"][0]["question"] = " "
+        file.write_text(json.dumps(content), encoding="utf-8")
+    lines = {
+        "train": ["train", "--encoder", str(root / "bert"), "--train", str(broken), "--alpha", "0.5", *SHORT],
+        "sweep": [
+            "sweep",
+            "--encoder",
+            str(root / "bert"),
+            "--train",
+            str(broken),
+            "--eval",
+            str(root / "held"),
+            "--alphas",
+            "0",
+            *SHORT,
+        ],
+        "export": ["export", "--collection", str(broken), "--out", str(tmp_path / "out")],
+    }
+    assert "--skip-invalid" in the_error(run(*lines[command]))
+    assert run(*lines[command], "--skip-invalid")[0] == 0

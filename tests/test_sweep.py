@@ -316,6 +316,7 @@ def test_the_command_line_of_a_sweep_asks_for_the_same_sweep(
         merges={0.0, 1.0} <= set(alphas),
         settings=replace(DEFAULTS["full"], steps=steps, learning_rate=rate),
         every=every,
+        skip_invalid=every > 4,
         options=Options(truncate_dim=every, dtype="float32"),
     )
     asked = options_of(sweep.to_arguments())
@@ -332,6 +333,7 @@ def test_the_command_line_of_a_sweep_asks_for_the_same_sweep(
         merges=asked.merge,
         settings=replace(DEFAULTS["full"], **given_settings),
         every=asked.every,
+        skip_invalid=asked.skip_invalid,
         options=Options(truncate_dim=asked.truncate_dim, dtype=asked.dtype),
     )
     assert again == sweep

@@ -35,6 +35,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "--depth", type=int, metavar="N", help="passages in each list of a TREC run; default: what the evaluation keeps"
     )
     take.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
+    take.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of the collection out")
     take.add_argument("--force", action="store_true", help="write over an earlier export")
     take.set_defaults(command=_export)
 
@@ -85,7 +86,9 @@ def _export(options: argparse.Namespace) -> None:
     if chosen == "--checkpoint":
         files = export_checkpoint(options.checkpoint, store, options.out, force=options.force)
     elif chosen == "--collection":
-        files = export_collection(options.collection, store, options.out, force=options.force)
+        files = export_collection(
+            options.collection, store, options.out, force=options.force, skip_invalid=options.skip_invalid
+        )
     else:
         evaluation = find_stored(store, key=options.evaluation, encoder=options.encoder, collection=options.collection)
         formats = tuple(options.format or FORMATS)

@@ -43,8 +43,9 @@ def _train(options: argparse.Namespace) -> None:
 
     store = Store()
     encoder = open_encoder(options.encoder, store, options=encoder_options(options))
-    held_apart = [open_collection(name, store) for name in options.eval]
-    training = TrainingSet.without_leaks(open_collection(options.train, store), held_apart)
+    skip = options.skip_invalid
+    held_apart = [open_collection(name, store, skip_invalid=skip) for name in options.eval]
+    training = TrainingSet.without_leaks(open_collection(options.train, store, skip_invalid=skip), held_apart)
     recipe = make_recipe(
         encoder,
         training,
@@ -82,6 +83,7 @@ def _sweep(options: argparse.Namespace) -> None:
         merges=options.merge,
         settings=_settings(options),
         every=options.every,
+        skip_invalid=options.skip_invalid,
         options=encoder_options(options),
     )
     store = Store()
@@ -125,6 +127,7 @@ def _settings(options: argparse.Namespace) -> object:
 def _add_training(parser: argparse.ArgumentParser) -> None:
     add_encoder(parser)
     parser.add_argument("--train", required=True, metavar="C", help="training collection: catalog name or folder")
+    parser.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of collections out")
     parser.add_argument(
         "--method", choices=["head", "full"], default="head", help="head: seconds on a CPU; full: a GPU's work"
     )

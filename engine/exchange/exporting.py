@@ -105,7 +105,9 @@ def export_evaluation(
     return _files(out)
 
 
-def export_collection(name: str, store: Store, out: Path, *, force: bool = False) -> list[Path]:
+def export_collection(
+    name: str, store: Store, out: Path, *, force: bool = False, skip_invalid: bool = False
+) -> list[Path]:
     """Write a collection as a BEIR folder.
 
     Args:
@@ -113,6 +115,7 @@ def export_collection(name: str, store: Store, out: Path, *, force: bool = False
         store: Where fetched collections are.
         out: The folder to make.
         force: Write over an earlier export.
+        skip_invalid: Leave unusable rows out.
 
     Returns:
         The files.
@@ -121,7 +124,7 @@ def export_collection(name: str, store: Store, out: Path, *, force: bool = False
         InputError: If the collection cannot be read, or the folder already exists.
     """
     with making(out, force=force) as made:
-        write_beir(*open_named(name, store), made)
+        write_beir(*open_named(name, store, skip_invalid=skip_invalid), made)
     return _files(out)
 
 

@@ -82,6 +82,7 @@ class Family:
             merges=merges,
             settings=self.recipe.settings,
             every=opened.every,
+            skip_invalid=opened.skip_invalid,
             options=Options(truncate_dim=opened.truncate_dim, dtype=opened.dtype),
         )
 

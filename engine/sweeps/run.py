@@ -51,9 +51,13 @@ class _Opened:
 
     @classmethod
     def open(cls, sweep: Sweep, store: Store) -> _Opened:
-        evaluations = {name: open_collection(name, store, every=sweep.every) for name in sweep.evaluations}
-        training = TrainingSet.without_leaks(open_collection(sweep.training, store), list(evaluations.values()))
-        return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), training, evaluations)
+        skip = sweep.skip_invalid
+        evaluations = {
+            name: open_collection(name, store, every=sweep.every, skip_invalid=skip) for name in sweep.evaluations
+        }
+        training = open_collection(sweep.training, store, skip_invalid=skip)
+        apart = TrainingSet.without_leaks(training, list(evaluations.values()))
+        return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), apart, evaluations)
 
     def recipes(self) -> list[Recipe]:
         sweep = self.sweep
@@ -192,6 +196,7 @@ def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
     return OpenedAs(
         collection=collection,
         every=sweep.every,
+        skip_invalid=sweep.skip_invalid,
         encoder=encoder,
         base=sweep.encoder,
         training=sweep.training,

@@ -24,6 +24,7 @@ class Sweep:
         merges: Whether the alpha = 0 and alpha = 1 checkpoints are also averaged, at the other ratios as weights.
         settings: Hyper-parameters; None for the method's own.
         every: Of the evaluation collections, keep every n-th paragraph.
+        skip_invalid: Whether unusable rows of the collections are left out.
         options: How the encoder is run where not as its files say.
     """
 
@@ -37,6 +38,7 @@ class Sweep:
     merges: bool = False
     settings: Settings | None = None
     every: int = 1
+    skip_invalid: bool = False
     options: Options = AS_IT_IS
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class Sweep:
         line = ["sweep", "--encoder", self.encoder, "--train", self.training, "--eval", ",".join(self.evaluations)]
         line += ["--method", self.method]
         line += ["--every", str(self.every)] if self.every != 1 else []
+        line += ["--skip-invalid"] if self.skip_invalid else []
         line += self.options.to_arguments()
         usual = asdict(DEFAULTS[self.method])
         for name, value in asdict(self.settings or DEFAULTS[self.method]).items():
