@@ -325,7 +325,7 @@ _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from engine.storage.store import Store
-from engine.training import train
+from engine.training.train import train
 from tests.training_builders import made_up_collection, recipe_for
 
 def kill(stage, done, total):
@@ -503,7 +503,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from engine.errors import InputError
 from engine.storage.store import Store
-from engine.training import train
+from engine.training.train import train
 from tests.training_builders import SHORT, made_up_collection, recipe_for
 
 folder, collection = Path(sys.argv[1]), made_up_collection()
