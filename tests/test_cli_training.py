@@ -16,7 +16,7 @@ import pytest
 
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import TrainingError
-from engine.evaluation.evaluate import evaluations
+from engine.evaluation.evaluate import evaluations, open_evaluated
 from engine.storage import jobs
 from engine.storage.store import Store
 from engine.sweeps.run import results
@@ -25,7 +25,7 @@ from engine.training import head
 from engine.training import train as training
 from engine.training.recipe import DEFAULTS, FULL_ONLY, Recipe, Settings
 from engine.training.train import read_training
-from tests.builders import write_xquad_r
+from tests.builders import beir_rows, write_beir, write_xquad_r
 from tests.checkpoints import tiny_bert
 from tests.command_line import Run, runner, the_error
 from tests.training_builders import made_up_collection
@@ -355,3 +355,42 @@ def test_the_advice_to_skip_unusable_rows_can_be_followed(run: Run, root: Path, 
     }
     assert "--skip-invalid" in the_error(run(*lines[command]))
     assert run(*lines[command], "--skip-invalid")[0] == 0
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """A BEIR folder of 16 questions: the first half is judged in `train`, the second in `test`."""
+    corpus, queries, judgements = beir_rows(made_up_collection(4))
+    questions = sorted({row["question"] for row in queries})
+    first = {row["_id"] for row in queries if row["question"] in questions[: len(questions) // 2]}
+    for name in ("train", "test"):
+        chosen = [row for row in judgements if (row[0] in first) == (name == "train")]
+        folder = write_beir(tmp_path / "split", corpus, queries, chosen, split=name)
+    return folder
+
+
+def test_a_folder_is_trained_on_its_train_split(run: Run, root: Path, split: Path, store: Store) -> None:
+    base = ("train", "--encoder", str(root / "bert"), "--train", str(split), "--alpha", "0.5", *SHORT)
+    status, _, err = run(*base)
+    assert status == 0
+    assert "trained on split, split train" in err
+    assert "trained on split, split test" in run(*base, "--train-split", "test")[2]
+    assert len(list(store.entries("checkpoints"))) == 2
+    assert "allowed are test, train (--train-split)" in the_error(run(*base, "--train-split", "dev"))
+
+
+def test_a_folder_is_evaluated_on_its_test_split(run: Run, root: Path, split: Path, store: Store) -> None:
+    base = ("evaluate", "--encoder", str(root / "bert"), "--collection", str(split))
+    assert "evaluated on split, split test" in run(*base)[2]
+    assert "evaluated on split, split train" in run(*base, "--split", "train")[2]
+    manifests = [evaluation.manifest for evaluation in evaluations(store)]
+    assert [manifest.collection.split for manifest in manifests] == ["test", "train"]
+    assert [len(open_evaluated(evaluation, store).queries) for evaluation in evaluations(store)] == [
+        manifest.collection.queries for manifest in manifests
+    ]
+
+
+def test_a_sweep_never_trains_on_the_questions_that_it_evaluates(run: Run, root: Path, split: Path) -> None:
+    """The passages of both splits are the same, so that every training question leaks: it is refused."""
+    line = ("sweep", "--encoder", str(root / "bert"), "--train", str(split), "--eval", str(split), "--alphas", "0")
+    assert "stands in split too" in the_error(run(*line, *SHORT))

@@ -317,6 +317,8 @@ def test_the_command_line_of_a_sweep_asks_for_the_same_sweep(
         settings=replace(DEFAULTS["full"], steps=steps, learning_rate=rate),
         every=every,
         skip_invalid=every > 4,
+        split="dev" if every > 5 else None,
+        train_split="first" if every > 6 else None,
         options=Options(truncate_dim=every, dtype="float32"),
     )
     asked = options_of(sweep.to_arguments())
@@ -334,6 +336,8 @@ def test_the_command_line_of_a_sweep_asks_for_the_same_sweep(
         settings=replace(DEFAULTS["full"], **given_settings),
         every=asked.every,
         skip_invalid=asked.skip_invalid,
+        split=asked.split,
+        train_split=asked.train_split,
         options=Options(truncate_dim=asked.truncate_dim, dtype=asked.dtype),
     )
     assert again == sweep

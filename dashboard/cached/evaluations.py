@@ -16,7 +16,7 @@ from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks import metrics
 
 TEXTS_PER_SECOND = 40  # of the default encoder on two CPU cores
-_OF_COLLECTION = {"collection", "every", "skip_invalid"}
+_OF_COLLECTION = {"collection", "every", "skip_invalid", "split"}
 FRAMES = 48  # frames kept in memory for switching back and forth
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.progress import Progress as Note
 
@@ -86,3 +87,14 @@ def numbers(kind: type) -> Callable[[str], list]:
             raise argparse.ArgumentTypeError(f"{text!r}: numbers by commas are expected, such as 0,0.5,1") from error
 
     return parse
+
+
+def say_split(what: str, collection: Collection) -> None:
+    """Say which split of a collection was taken, where it has splits.
+
+    Args:
+        what: What it is taken for, such as "evaluated on".
+        collection: The collection.
+    """
+    if collection.split is not None:
+        err.print(f"{what} {collection.name}, split {collection.split}", highlight=False, soft_wrap=True)

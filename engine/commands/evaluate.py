@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.commands.console import check_writable, err, name_or_path, out, write
+from engine.commands.console import check_writable, err, name_or_path, out, say_split, write
 from engine.commands.encoders import add_encoder, encoder_options
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--max-length", type=int, metavar="TOKENS", help="cut texts here; default: the model's limit")
     evaluate.add_argument("--query-prompt", metavar="TEXT", help="in place of the model's own")
     evaluate.add_argument("--document-prompt", metavar="TEXT", help="in place of the model's own")
+    evaluate.add_argument("--split", metavar="S", help="split of a BEIR folder; default: test, dev or validation")
     evaluate.add_argument("--skip-invalid", action="store_true", help="leave unusable rows out, counted and reported")
     evaluate.set_defaults(command=_evaluate)
 
@@ -47,13 +48,17 @@ def _evaluate(options: argparse.Namespace) -> None:
     prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
     how = encoder_options(options)
     encoder = open_encoder(options.encoder, store, prompts=prompts, max_length=options.max_length, options=how)
-    collection = open_collection(options.collection, store, every=options.every, skip_invalid=options.skip_invalid)
+    collection = open_collection(
+        options.collection, store, every=options.every, skip_invalid=options.skip_invalid, split=options.split
+    )
+    say_split("evaluated on", collection)
     for reason, count in collection.skipped:
         err.print(f"left out: {count} times {reason}")
     opened_as = OpenedAs(
         collection=name_or_path(options.collection),
         every=options.every,
         skip_invalid=options.skip_invalid,
+        split=options.split,
         encoder=name_or_path(options.encoder),
     )
     with options.progress() as progress:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from engine.commands.console import err, name_or_path, names, numbers, out, plain
+from engine.commands.console import err, name_or_path, names, numbers, out, plain, say_split
 from engine.commands.encoders import add_encoder, encoder_options
 from engine.progress import unobserved
 
@@ -44,8 +44,10 @@ def _train(options: argparse.Namespace) -> None:
     store = Store()
     encoder = open_encoder(options.encoder, store, options=encoder_options(options))
     skip = options.skip_invalid
-    held_apart = [open_collection(name, store, skip_invalid=skip) for name in options.eval]
-    training = TrainingSet.without_leaks(open_collection(options.train, store, skip_invalid=skip), held_apart)
+    held_apart = [open_collection(name, store, skip_invalid=skip, split=options.split) for name in options.eval]
+    trained_on = open_collection(options.train, store, skip_invalid=skip, split=options.train_split, purpose="training")
+    say_split("trained on", trained_on)
+    training = TrainingSet.without_leaks(trained_on, held_apart)
     recipe = make_recipe(
         encoder,
         training,
@@ -84,6 +86,8 @@ def _sweep(options: argparse.Namespace) -> None:
         settings=_settings(options),
         every=options.every,
         skip_invalid=options.skip_invalid,
+        split=options.split,
+        train_split=options.train_split,
         options=encoder_options(options),
     )
     store = Store()
@@ -128,6 +132,8 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add_encoder(parser)
     parser.add_argument("--train", required=True, metavar="C", help="training collection: catalog name or folder")
     parser.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of collections out")
+    parser.add_argument("--train-split", metavar="S", help="split of a BEIR folder to train on; default: train")
+    parser.add_argument("--split", metavar="S", help="split to evaluate on; default: test, dev or validation")
     parser.add_argument(
         "--method", choices=["head", "full"], default="head", help="head: seconds on a CPU; full: a GPU's work"
     )

@@ -207,7 +207,9 @@ def open_evaluated(evaluation: Evaluation, store: Store) -> Collection:
     opened, name = evaluation.manifest.opened_as, evaluation.manifest.collection.name
     if opened is None:
         raise InputError(f"collection {name}: its texts did not come with the import")
-    collection = open_collection(opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid)
+    collection = open_collection(
+        opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid, split=opened.split
+    )
     check_unchanged(evaluation, collection)
     return collection
 
@@ -311,6 +313,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             queries=len(collection.queries),
             candidates=len(collection.corpus),
             skipped=dict(collection.skipped),
+            split=collection.split,
         ),
         encoder=EncoderPart(
             name=encoder.name,

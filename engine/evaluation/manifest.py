@@ -35,6 +35,7 @@ class CollectionPart(_Part):
         queries: How many queries it has.
         candidates: How many candidates its pool has.
         skipped: Rows that were left out, by reason.
+        split: Split of its judgements that was read; None where it has none.
     """
 
     name: str
@@ -45,6 +46,7 @@ class CollectionPart(_Part):
     queries: int = 0
     candidates: int = 0
     skipped: dict[str, int] = {}
+    split: str | None = None
 
 
 class EncoderPart(_Part):
@@ -78,6 +80,8 @@ class OpenedAs(_Part):
         collection: Catalogue name or folder of the collection.
         every: Which share of the paragraphs was kept: every n-th.
         skip_invalid: Whether unusable rows were left out.
+        split: Split that was asked for; None for the usual one.
+        train_split: Of a sweep: split that was asked for to train on.
         encoder: Catalogue name, key, Hub id or folder of the encoder; None for an imported run.
         base: Of a sweep: how its base encoder is opened.
         training: Of a sweep: how its training collection is opened.
@@ -89,6 +93,8 @@ class OpenedAs(_Part):
     collection: str
     every: int = 1
     skip_invalid: bool = False
+    split: str | None = None
+    train_split: str | None = None
     encoder: str | None = None
     base: str | None = None
     training: str | None = None

@@ -93,14 +93,16 @@ def names_of(collection: Collection) -> Names:
     )
 
 
-def open_named(name: str, store: Store, *, every: int = 1, skip_invalid: bool = False) -> tuple[Collection, Names]:
+def open_named(
+    name: str, store: Store, *, every: int = 1, skip_invalid: bool = False, split: str | None = None
+) -> tuple[Collection, Names]:
     """Read a collection and the ids that it has outside: a BEIR folder's own, else those that we give.
 
     Raises:
         InputError: If it cannot be read.
     """
-    collection = open_collection(name, store, every=every, skip_invalid=skip_invalid)
-    own = beir_ids(Path(name), skip_invalid=skip_invalid) if every == 1 else None
+    collection = open_collection(name, store, every=every, skip_invalid=skip_invalid, split=split)
+    own = beir_ids(Path(name), skip_invalid=skip_invalid, split=split) if every == 1 else None
     if own is None:
         return collection, names_of(collection)
     queries, corpus = collection.queries, collection.corpus
@@ -122,7 +124,9 @@ def open_evaluated(evaluation: Evaluation, store: Store) -> tuple[Collection, Na
             f"collection {evaluation.manifest.collection.name}: its texts did not come with the import, so trec and "
             "beir cannot be written; the other formats can"
         )
-    collection, names = open_named(opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid)
+    collection, names = open_named(
+        opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid, split=opened.split
+    )
     check_unchanged(evaluation, collection)
     return collection, names
 

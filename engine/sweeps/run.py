@@ -53,9 +53,12 @@ class _Opened:
     def open(cls, sweep: Sweep, store: Store) -> _Opened:
         skip = sweep.skip_invalid
         evaluations = {
-            name: open_collection(name, store, every=sweep.every, skip_invalid=skip) for name in sweep.evaluations
+            name: open_collection(name, store, every=sweep.every, skip_invalid=skip, split=sweep.split)
+            for name in sweep.evaluations
         }
-        training = open_collection(sweep.training, store, skip_invalid=skip)
+        training = open_collection(
+            sweep.training, store, skip_invalid=skip, split=sweep.train_split, purpose="training"
+        )
         apart = TrainingSet.without_leaks(training, list(evaluations.values()))
         return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), apart, evaluations)
 
@@ -197,6 +200,8 @@ def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
         collection=collection,
         every=sweep.every,
         skip_invalid=sweep.skip_invalid,
+        split=sweep.split,
+        train_split=sweep.train_split,
         encoder=encoder,
         base=sweep.encoder,
         training=sweep.training,

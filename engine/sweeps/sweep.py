@@ -25,6 +25,8 @@ class Sweep:
         settings: Hyper-parameters; None for the method's own.
         every: Of the evaluation collections, keep every n-th paragraph.
         skip_invalid: Whether unusable rows of the collections are left out.
+        split: Split that is evaluated on; None for the usual one.
+        train_split: Split that is trained on; None for the usual one.
         options: How the encoder is run where not as its files say.
     """
 
@@ -39,6 +41,8 @@ class Sweep:
     settings: Settings | None = None
     every: int = 1
     skip_invalid: bool = False
+    split: str | None = None
+    train_split: str | None = None
     options: Options = AS_IT_IS
 
     def __post_init__(self) -> None:
@@ -61,6 +65,8 @@ class Sweep:
         line += ["--method", self.method]
         line += ["--every", str(self.every)] if self.every != 1 else []
         line += ["--skip-invalid"] if self.skip_invalid else []
+        line += ["--split", self.split] if self.split else []
+        line += ["--train-split", self.train_split] if self.train_split else []
         line += self.options.to_arguments()
         usual = asdict(DEFAULTS[self.method])
         for name, value in asdict(self.settings or DEFAULTS[self.method]).items():
