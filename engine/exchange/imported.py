@@ -18,7 +18,7 @@ import polars as pl
 from engine.collections.digest import collection_digest
 from engine.collections.structures import SETTINGS
 from engine.evaluation.evaluate import write_evaluation
-from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, Imported, OpenedAs
+from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, ImportOrigin, OpenedAs
 from engine.exchange.ids import Names, open_named
 from engine.ranks.metrics import METRICS, label
 from engine.ranks.schema import RANKS, TOP, check_frame
@@ -106,7 +106,7 @@ def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bo
         encoder=EncoderPart(name=arrival.name, fingerprint=key, prompts={"query": "", "document": ""}),
         top_k=max(top["rank"].to_list(), default=0),
         index="imported",
-        imported=Imported(source=source, kind=arrival.kind, **_trust(ranks, top), notes=tuple(arrival.notes)),
+        imported=ImportOrigin(source=source, kind=arrival.kind, **_trust(ranks, top), notes=tuple(arrival.notes)),
         opened_as=OpenedAs(**known.opened_as) if known.opened_as else None,
     )
     kept = {} if known.names is None else dict(zip(NAMES, (known.names.queries, known.names.documents), strict=True))
