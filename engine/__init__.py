@@ -11,6 +11,7 @@ from typing import Any
 _PUBLIC = {
     "Collection": "collections.structures",
     "EngineError": "errors",
+    "LanguageAdjustment": "encoders.adjustment",
     "EvaluationManifest": "evaluation.manifest",
     "InputError": "errors",
     "Evaluation": "evaluation.evaluate",
@@ -27,7 +28,7 @@ _PUBLIC = {
     "open_evaluated": "evaluation.evaluate",
     "open_encoder": "encoders.resolve",
     "read_collection": "collections.reading",
-    "read_training": "training.train",
+    "read_training": "training.checkpoint",
     "retrieve": "ranks.search",
     "summarise": "evaluation.evaluate",
 }

@@ -21,10 +21,10 @@ from engine.storage import jobs
 from engine.storage.store import Store
 from engine.sweeps.run import results
 from engine.sweeps.sweep import Sweep
-from engine.training import head
+from engine.training import checkpoint, head
 from engine.training import train as training
+from engine.training.checkpoint import read_training
 from engine.training.recipe import DEFAULTS, FULL_ONLY, Recipe, Settings
-from engine.training.train import read_training
 from tests.builders import beir_rows, write_beir, write_xquad_r
 from tests.checkpoints import tiny_bert
 from tests.command_line import Run, runner, the_error
@@ -117,17 +117,17 @@ def test_every_setting_can_be_given_and_what_is_not_is_the_methods(run: Run, mon
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--alpha", "1.5"], ["alpha: 1.5 came", "from 0 to 1"]),
+        (["--alpha", "1.5"], ["from 0 to 1, got 1.5"]),
         (["--alpha", "half"], ["--alpha", "'half'"]),
-        ([], ["alpha is missing"]),
-        (["--strategy", "x-x", "--alpha", "0"], ["strategy x-x has none"]),
+        ([], ["needs alpha"]),
+        (["--strategy", "x-x", "--alpha", "0"], ["strategy x-x has no alpha"]),
         (["--strategy", "y-y"], ["strategy 'y-y' is unknown", "hybrid", "x-x-mono"]),
         (["--method", "half", "--alpha", "0"], ["--method", "'half'", "head"]),
         (["--alpha", "0", "--batch-size", "100"], ["batch size 100 came, at most 10 is allowed"]),
-        (["--alpha", "0", "--batch-size", "1"], ["batch_size: 1 came"]),
-        (["--alpha", "0", "--steps", "0"], ["steps: 0 came"]),
-        (["--alpha", "0", "--seed", "-1"], ["seed: -1 came"]),
-        (["--alpha", "0", "--temperature", "0"], ["temperature: 0.0 came"]),
+        (["--alpha", "0", "--batch-size", "1"], ["batch_size must be an integer >= 2, got 1"]),
+        (["--alpha", "0", "--steps", "0"], ["steps must be an integer >= 1, got 0"]),
+        (["--alpha", "0", "--seed", "-1"], ["got -1"]),
+        (["--alpha", "0", "--temperature", "0"], ["temperature must be a number above 0", "got 0.0"]),
         (["--alpha", "0", "--encoder", "nothing"], ["encoder 'nothing'"]),
         (["--alpha", "0", "--train", "nothing"], ["collection 'nothing'"]),
         (["--alpha", "0", "--train", "mlqa-r"], ["mlqa-r", "not fetched yet", "python -m engine fetch mlqa-r"]),
@@ -185,7 +185,7 @@ def test_sweep_tells_what_failed_and_finishes_the_rest(sweep: Run, monkeypatch: 
     original = head.train_head
 
     def fail(*arguments: object) -> object:
-        if arguments[3].alpha == 0.5:
+        if arguments[2].alpha == 0.5:
             raise TrainingError("it [red]failed[/] so")
         return original(*arguments)
 
@@ -199,7 +199,7 @@ def test_sweep_tells_what_failed_and_finishes_the_rest(sweep: Run, monkeypatch: 
 
 
 def test_sweep_that_is_stopped_says_that_it_goes_on_from_there(sweep: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    original, calls = head.write_checkpoint, []
+    original, calls = checkpoint.write_checkpoint, []
 
     def stop(*arguments: object) -> None:
         calls.append(arguments)
@@ -208,7 +208,7 @@ def test_sweep_that_is_stopped_says_that_it_goes_on_from_there(sweep: Run, monke
         original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(head, "write_checkpoint", stop)
+        patch.setattr("engine.training.train.write_checkpoint", stop)
         status, out, err = sweep("--alphas", "0,0.5,1")
     assert (status, out) == (130, "")
     assert "the same command goes on from there" in err
@@ -221,10 +221,10 @@ def test_sweep_that_is_stopped_says_that_it_goes_on_from_there(sweep: Run, monke
     ("arguments", "parts"),
     [
         (["--alphas", "0,two"], ["--alphas", "'0,two'", "numbers by commas"]),
-        (["--alphas", "0,2"], ["alpha: 2.0 came"]),
+        (["--alphas", "0,2"], ["from 0 to 1, got 2.0"]),
         (["--alphas", ","], ["at least one ratio or baseline"]),
         (["--seeds", "0.5"], ["--seeds", "'0.5'"]),
-        (["--seeds", "-1"], ["seed: -1 came"]),
+        (["--seeds", "-1"], ["got -1"]),
         (["--eval", ","], ["one collection to evaluate on"]),
         (["--eval", "held,nothing"], ["collection 'nothing'"]),
         (["--every", "0"], ["every: 0 came"]),
@@ -305,9 +305,9 @@ def wait(true: Callable[[], bool]) -> None:
     pytest.fail("it did not come to that")
 
 
-@pytest.mark.parametrize("option", ["--warmup", "--max-length", "--accumulate", "--hold-out", "--patience"])
+@pytest.mark.parametrize("option", ["--warmup", "--max-length", "--accumulate"])
 def test_a_setting_that_the_head_has_no_use_for_is_refused(train: Run, store: Store, option: str) -> None:
-    value = "0.1" if option in ("--warmup", "--hold-out") else "16"
+    value = "0.1" if option == "--warmup" else "16"
     line = the_error(train("--alpha", "0.5", option, value))
     assert option in line
     assert "--method full" in line

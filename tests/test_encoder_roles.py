@@ -25,7 +25,8 @@ from engine.evaluation.evaluate import evaluate
 from engine.ranks.search import retrieve
 from engine.ranks.similarity import as_inner_products
 from engine.storage.store import Store
-from engine.training.train import TrainingSet, make_recipe, train
+from engine.training.train import make_recipe, train
+from engine.training.training_set import TrainingSet
 from tests.checkpoints import SENTENCES, WIDTH, change_json, tiny_bert
 from tests.training_builders import SHORT, made_up_collection, weights
 

@@ -25,9 +25,11 @@ from engine.errors import InputError, TrainingError
 from engine.storage.store import Store
 from engine.training import full
 from engine.training import train as training
-from engine.training.head import HardNegatives
+from engine.training.checkpoint import checkpoint_key
+from engine.training.negatives import HardNegatives
 from engine.training.recipe import Settings
-from engine.training.train import TrainingSet, checkpoint_key, make_recipe, make_sampler, train
+from engine.training.train import make_recipe, train
+from engine.training.training_set import TrainingSet, make_sampler
 from tests.checkpoints import change_json, tiny_bert, tiny_xlm_roberta
 from tests.training_builders import SHORT, made_up_collection, python, recipe_for, same_weights, weights
 

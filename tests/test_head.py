@@ -19,10 +19,13 @@ from engine.encoders.resolve import open_encoder
 from engine.errors import TrainingError
 from engine.progress import silent, unobserved
 from engine.storage.store import Store
-from engine.training.head import LOG_EVERY, HardNegatives, train_head
+from engine.training.checkpoint import read_training
+from engine.training.head import Examples, train_head
+from engine.training.history import LOG_EVERY
+from engine.training.negatives import HardNegatives
 from engine.training.recipe import Recipe, Settings
 from engine.training.sampler import Batch, HybridBatchSampler, TrainingPairs
-from engine.training.train import make_recipe, read_training, train
+from engine.training.train import make_recipe, train
 from tests.builders import parallel_collection
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta
 from tests.training_builders import SHORT, made_up_collection, recipe_for, weights
@@ -75,9 +78,9 @@ def problem(collection: Collection, **values: float) -> tuple[HybridBatchSampler
 
 
 def fit(collection: Collection, **values: float) -> tuple[np.ndarray, list[tuple[int, float]]]:
-    weight, course = train_head(
-        *made_up_vectors(collection), *problem(collection, **values), progress=silent, observe=unobserved
-    )
+    sampler, recipe, negatives = problem(collection, **values)
+    examples = Examples(*made_up_vectors(collection), sampler, negatives)
+    weight, course = train_head(examples, None, recipe, silent, unobserved)
     assert course.steps == values.get("steps", 50)
     return weight, course.losses
 
@@ -139,12 +142,9 @@ def test_training_is_what_numpy_computes(collection: Collection, values: dict[st
 
 def test_the_loss_is_told_every_few_steps_and_at_the_end(collection: Collection) -> None:
     told, steps = [], []
-    _, course = train_head(
-        *made_up_vectors(collection),
-        *problem(collection, steps=2 * LOG_EVERY + 3),
-        progress=lambda *step: steps.append(step),
-        observe=lambda *loss: told.append(loss),
-    )
+    sampler, recipe, negatives = problem(collection, steps=2 * LOG_EVERY + 3)
+    examples = Examples(*made_up_vectors(collection), sampler, negatives)
+    _, course = train_head(examples, None, recipe, lambda *step: steps.append(step), lambda *loss: told.append(loss))
     at = [LOG_EVERY, 2 * LOG_EVERY, 2 * LOG_EVERY + 3]
     assert [step for step, _ in course.losses] == at
     assert [loss[1:] for loss in told] == course.losses
@@ -190,8 +190,9 @@ def test_weights_that_diverge_in_the_last_step_are_refused(collection: Collectio
 
 def test_vectors_that_are_not_numbers_are_refused_in_the_first_step(collection: Collection) -> None:
     queries, documents = made_up_vectors(collection)
+    sampler, recipe, negatives = problem(collection)
     with pytest.raises(TrainingError, match="the loss became nan at step 1;"):
-        train_head(queries * np.nan, documents, *problem(collection), progress=silent, observe=unobserved)
+        train_head(Examples(queries * np.nan, documents, sampler, negatives), None, recipe, silent, unobserved)
 
 
 def test_a_run_that_diverges_leaves_no_checkpoint(bert: Path, small: Collection, store: Store) -> None:

@@ -23,8 +23,10 @@ from engine.errors import TrainingError
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.manifest import SeenInTraining
 from engine.storage.store import Store
+from engine.training.checkpoint import checkpoint_key, read_training
 from engine.training.recipe import Settings
-from engine.training.train import TrainingSet, checkpoint_key, make_recipe, read_training, train
+from engine.training.train import make_recipe, train
+from engine.training.training_set import TrainingSet
 from tests.checkpoints import tiny_bert
 from tests.training_builders import SHORT, made_up_collection
 

@@ -18,9 +18,10 @@ from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluate
 from engine.storage.store import Store
+from engine.training.checkpoint import checkpoint_key
 from engine.training.merge import average_folders, merge_checkpoints
 from engine.training.recipe import Recipe
-from engine.training.train import checkpoint_key, train
+from engine.training.train import train
 from tests.checkpoints import change_json, tiny_bert, tiny_xlm_roberta
 from tests.training_builders import SHORT, made_up_collection, recipe_for, weights
 
@@ -133,7 +134,7 @@ def test_ends_of_another_seed_do_not_count(trained) -> None:
 @pytest.mark.parametrize("alpha", [-0.1, 1.1, nan])
 def test_a_weight_outside_0_and_1_is_refused(trained, alpha: float) -> None:
     store, recipes = trained
-    with pytest.raises(InputError, match=f"alpha: {alpha} came"):
+    with pytest.raises(InputError, match=f"from 0 to 1, got {alpha}"):
         merge_checkpoints(recipes["head"], alpha, store)
 
 

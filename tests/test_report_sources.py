@@ -20,7 +20,7 @@ from engine.report.examples import examples, introduction, open_texts
 from engine.storage.store import Store
 from engine.sweeps.results import Family, families
 from engine.sweeps.uncertainty import UNTRAINED
-from engine.training.train import read_training
+from engine.training.checkpoint import read_training
 from tests.pages import options_of
 
 

@@ -17,9 +17,11 @@ from engine.errors import InputError, StoreError
 from engine.evaluation.evaluate import evaluate, evaluations
 from engine.storage.store import Store
 from engine.training import head
+from engine.training.checkpoint import checkpoint_key, read_training
 from engine.training.recipe import Recipe, Settings
 from engine.training.sampler import STRATEGIES
-from engine.training.train import checkpoint_key, make_sampler, read_training, train
+from engine.training.train import train
+from engine.training.training_set import make_sampler
 from tests.checkpoints import tiny_bert
 from tests.training_builders import SHORT, made_up_collection, recipe_for
 
@@ -134,7 +136,7 @@ def test_a_full_disk_leaves_no_checkpoint(bert: Path, collection: Collection, st
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch, pytest.raises(StoreError, match="the disk is full"):
-        patch.setattr(head, "write_checkpoint", full_disk)
+        patch.setattr("engine.training.train.write_checkpoint", full_disk)
         train(*recipe_for(bert, collection), store)
     assert not list(store.root.glob("checkpoints/*"))
     train(*recipe_for(bert, collection), store)

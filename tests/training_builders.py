@@ -14,7 +14,8 @@ from engine.collections.structures import Collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.storage.store import Store
 from engine.training.recipe import Recipe, Settings
-from engine.training.train import TrainingSet, make_recipe
+from engine.training.train import make_recipe
+from engine.training.training_set import TrainingSet
 from tests.builders import parallel_collection
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ from dashboard.cached.evaluations import (
 )
 from engine import bias
 from engine.bias import language_probe as of_vectors
-from engine.encoders.embedding import embed
+from engine.encoders.embedding import embed_collection
 from engine.evaluation import checks as engine_alarms
 from engine.sweeps.results import Family
 
@@ -74,7 +74,7 @@ def agreement(key: str, pool: int, k: int) -> pl.DataFrame:
 @st.cache_resource(max_entries=8, show_spinner="Reading the language from the vectors ...")
 def identity(_listed: Listed, key: str) -> of_vectors.Identity:
     """How much language the passages' vectors hold; they come from the store, or are made where it lacks them."""
-    vectors = embed(encoder_of(_listed), "document", collection_of(_listed).corpus.texts, store())
+    _, vectors = embed_collection(encoder_of(_listed), collection_of(_listed), store())
     return of_vectors.identity(vectors, ranks(key))
 
 

@@ -102,12 +102,13 @@ def latest_losses(kinds: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def compositions() -> dict[str, dict[str, Any]]:
-    """What is known of every trained checkpoint's training, by the checkpoint's name."""
-    found = {}
-    for key, about in store().entries("checkpoints"):
-        if about["recipe"]["strategy"] != "merge":
-            found[f"{about['name']} ({key[:6]})"] = training_of(key)
-    return found
+    """What is known of the training of every checkpoint that was trained on batches, by the checkpoint's name."""
+    trained = {
+        f"{about['name']} ({key[:6]})": training_of(key)
+        for key, about in store().entries("checkpoints")
+        if about["recipe"]["strategy"] != "merge"
+    }
+    return {name: training for name, training in trained.items() if training["composition"]["batches"]}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

@@ -14,7 +14,10 @@ def add(commands: argparse._SubParsersAction) -> None:
     train = commands.add_parser("train", help="train a checkpoint at one ratio")
     train.add_argument("--alpha", type=float, help="share of monolingual batches, 0 to 1")
     train.add_argument(
-        "--strategy", default="hybrid", help="hybrid, or a baseline without a ratio: x-x-mono, x-y, x-x, en-en"
+        "--strategy",
+        default="hybrid",
+        help="hybrid; a baseline without a ratio: x-x-mono, x-y, x-x, en-en; "
+        "or one that takes the language out of the vectors: centred, lir-1 ...; see README",
     )
     train.add_argument("--seed", type=int, default=0)
     train.add_argument(
@@ -27,7 +30,13 @@ def add(commands: argparse._SubParsersAction) -> None:
     sweep.add_argument("--eval", type=names, required=True, metavar="C[,C]", help="collections to evaluate on")
     sweep.add_argument("--alphas", type=numbers(float), default=[0.0, 0.25, 0.5, 0.75, 1.0], metavar="A[,A]")
     sweep.add_argument("--seeds", type=numbers(int), default=[0], metavar="N[,N]")
-    sweep.add_argument("--baselines", type=names, default=[], metavar="S[,S]", help="x-x, en-en")
+    sweep.add_argument(
+        "--baselines",
+        type=names,
+        default=[],
+        metavar="S[,S]",
+        help="x-x, en-en, centred, lir-1 ... (also with -transductive, +hybrid)",
+    )
     sweep.add_argument("--merge", action="store_true", help="also average the checkpoints of alpha 0 and 1")
     sweep.add_argument("--every", type=int, default=1, metavar="N", help="evaluate on every N-th paragraph only")
     sweep.add_argument("--jobs", type=int, default=1, help="recipes at the same time")
@@ -39,7 +48,9 @@ def _train(options: argparse.Namespace) -> None:
     from engine.collections.opening import open_collection
     from engine.encoders.resolve import open_encoder
     from engine.storage.store import Store
-    from engine.training.train import TrainingSet, make_recipe, read_training, train
+    from engine.training.checkpoint import read_training
+    from engine.training.train import make_recipe, train
+    from engine.training.training_set import TrainingSet
 
     store = Store()
     encoder = open_encoder(options.encoder, store, options=encoder_options(options))
@@ -65,7 +76,8 @@ def _train(options: argparse.Namespace) -> None:
             recipe, encoder, training, store, progress=progress, observe=getattr(progress, "observe", unobserved)
         )
     result = read_training(store, key)
-    out.print(f"[bold]{recipe.label}[/]  {result['seconds']:.1f} s, last loss {result['losses'][-1][1]:.4f}")
+    loss = f", last loss {result['losses'][-1][1]:.4f}" if result["losses"] else ""
+    out.print(f"[bold]{recipe.label}[/]  {result['seconds']:.1f} s{loss}")
     out.print(f"checkpoint {key}: {store.path('checkpoints', key)}", soft_wrap=True)
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.collections.structures import Role
+from engine.collections.structures import Collection, Role
+from engine.encoders.adjustment import LanguageAdjustment
 from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
 from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
@@ -21,6 +22,54 @@ SHARD_TEXTS = 512
 VECTORS = "vectors.npy"
 SHIPPED = Path(__file__).resolve().parents[1] / "demo" / "vectors"
 """Vectors that come with the project, float16, under the keys that the store would give them."""
+
+
+def embed_collection(
+    encoder: Encoder, collection: Collection, store: Store, progress: Progress = silent
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Vectors of a collection's queries and candidates, adjusted by language where the encoder is.
+
+    Args:
+        encoder: What encodes.
+        collection: Its queries and candidates.
+        store: Where vectors are kept.
+        progress: Told the characters encoded of all characters.
+
+    Returns:
+        float32 (queries, dimension) and (candidates, dimension), of unit length if the similarity is cosine.
+
+    Raises:
+        InputError: If the encoder gives vectors with NaN or infinite numbers, or its adjustment cannot be read.
+        StoreError: If the cache cannot be written.
+    """
+    if isinstance(encoder, SentenceEncoder) and encoder.is_adjusted:
+        return _adjusted(encoder, collection, store, progress)
+    queries = embed(encoder, "query", collection.queries.texts, store, progress)
+    return queries, embed(encoder, "document", collection.corpus.texts, store, progress)
+
+
+def _adjusted(
+    encoder: SentenceEncoder, collection: Collection, store: Store, progress: Progress
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Vectors without the adjustment and the head behind it; then the adjustment; then the head."""
+    adjustment, trunk = LanguageAdjustment.load(encoder.folder), encoder.unadjusted()
+    head = trunk.head() if adjustment.before_head else None
+    queries, documents = embed_collection(head[0] if head else trunk, collection, store, progress)
+    adjustment = adjustment.completed(documents, collection.corpus.languages)
+    queries = adjustment.apply(queries, collection.queries.languages, "query")
+    documents = adjustment.apply(documents, collection.corpus.languages, "document")
+    if head is None:
+        return queries, documents
+    return unit_length(queries @ head[1].T), unit_length(documents @ head[1].T)
+
+
+def is_collection_embedded(encoder: Encoder, collection: Collection, store: Store) -> bool:
+    """Whether `embed_collection` finds all vectors without encoding any text."""
+    if isinstance(encoder, SentenceEncoder) and encoder.is_adjusted:
+        encoder = encoder.unadjusted()  # with a head behind the adjustment or without, the trunk's vectors are stored
+    return is_embedded(encoder, "query", collection.queries.texts, store) and is_embedded(
+        encoder, "document", collection.corpus.texts, store
+    )
 
 
 def embed(

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from engine.collections.structures import Role
-from engine.encoders.folder import ModelFolder, read_object
+from engine.encoders.folder import ADJUSTMENT, ModelFolder, read_object
 from engine.encoders.loading import DTYPES, check_loadable, load, preferred_dtype
 from engine.encoders.prompts import own_prompts
 from engine.errors import InputError
-from engine.storage.store import digest
+from engine.storage.store import digest, file_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,7 @@ class SentenceEncoder:
         }
         self.similarity = _similarity(self._files)
         self.truncate_dim = options.truncate_dim or _own_truncate_dim(self._files)
-        self._without_head = False
+        self._without_head = self._without_adjustment = False
 
     @cached_property
     def fingerprint(self) -> str:
@@ -137,7 +137,18 @@ class SentenceEncoder:
         cosine = self.similarity == "cosine"
         listed = self._files.digests(without_head=self._without_head, normalised=cosine)
         kept = [] if self.truncate_dim is None else [["truncate_dim", self.truncate_dim]]
-        return digest("encoder", 1, listed, *([] if cosine else [["similarity", self.similarity]]), *kept)
+        similarity = [] if cosine else [["similarity", self.similarity]]
+        adjusted = [[ADJUSTMENT, file_digest(self.folder / ADJUSTMENT)]] if self.is_adjusted else []
+        return digest("encoder", 1, listed, *similarity, *kept, *adjusted)
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether its vectors depend on the text's language: its folder has a language adjustment."""
+        return not self._without_adjustment and (self.folder / ADJUSTMENT).is_file()
+
+    def unadjusted(self) -> SentenceEncoder:
+        """The encoder without its language adjustment."""
+        return self._like(_without_adjustment=True)
 
     @cached_property
     def recipe(self) -> dict[str, Any] | None:
@@ -160,8 +171,14 @@ class SentenceEncoder:
             Vectors, float32 (texts, dimension), of unit length if they are compared by cosine.
 
         Raises:
-            InputError: If the model cannot be loaded, or has fewer dimensions than are to be kept.
+            InputError: If the model cannot be loaded, has fewer dimensions than are to be kept, or is adjusted by
+                language: only `embed_collection` knows the languages.
         """
+        if self.is_adjusted:
+            raise InputError(
+                f"encoder {self.name} subtracts what its texts' language adds, so it needs to know the language of "
+                "each text; it can be evaluated on a collection, but cannot encode a text alone"
+            )
         vectors = self.model.encode(
             list(texts), prompt=self.prompts[role], batch_size=BATCH_SIZE, show_progress_bar=False, task=role
         )
@@ -211,7 +228,7 @@ class SentenceEncoder:
         Returns:
             The trunk and the head's weight, float32 (dimension out, dimension in); None if there is no such head.
         """
-        if self._without_head or self.similarity != "cosine" or self._files.head_place is None:
+        if self._without_head or self.similarity != "cosine" or self._files.head_place is None or self.is_adjusted:
             return None
         return self._like(truncate_dim=None, _without_head=True), self._files.head_weight()
 

@@ -17,13 +17,16 @@ from engine.storage.store import file_digest
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ADJUSTMENT = "language_adjustment.safetensors"
+"""A checkpoint's file with what is taken out of its vectors by language; see `engine.encoders.adjustment`."""
+
 _WEIGHTS_AND_SETTINGS = {
     *(".json", ".safetensors", ".bin", ".model", ".txt", ".pt", ".pth", ".ckpt", ".npy", ".npz", ".pkl", ".h5"),
     *(".spm", ".tiktoken", ".jinja", ".py"),
 }
 _NOT_THE_MODEL = {
     *("modules.json", "config_sentence_transformers.json", "manifest.json", "recipe.json", "training.json"),
-    *("training_args.bin", "requirements.txt", "trained_on.npy"),
+    *("training_args.bin", "requirements.txt", "trained_on.npy", ADJUSTMENT),
 }
 _NOT_RUN = ("onnx", "openvino", "coreml", "checkpoint-")  # folders of exports, and of states of a training run
 

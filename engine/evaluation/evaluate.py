@@ -17,7 +17,7 @@ from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
 from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
-from engine.encoders.embedding import embed
+from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
@@ -104,8 +104,7 @@ def evaluate(
     if evaluation is None:
         started = time.monotonic()
         manifest = _manifest(encoder, collection, opened_as)  # first, for it may find a fault
-        queries = embed(encoder, "query", collection.queries.texts, store, progress)
-        documents = embed(encoder, "document", collection.corpus.texts, store, progress)
+        queries, documents = embed_collection(encoder, collection, store, progress)
         queries, documents = as_inner_products(queries, documents, encoder.similarity)
         ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
         seconds = time.monotonic() - started

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from engine.collections.structures import Collection, Role
-from engine.encoders.embedding import embed, is_embedded
+from engine.collections.structures import Collection
+from engine.encoders.embedding import embed_collection, is_collection_embedded
 from engine.encoders.encoder import Options
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, InputError
@@ -75,10 +75,9 @@ def _vectors(evaluation: Evaluation, store: Store) -> tuple[np.ndarray, np.ndarr
     if encoder.fingerprint != of.fingerprint:
         raise InputError(f"encoder {name}: it has changed since the evaluation; evaluate again")
     collection, _ = open_evaluated(evaluation, store)
-    texts: dict[Role, tuple[str, ...]] = {"query": collection.queries.texts, "document": collection.corpus.texts}
-    if not all(is_embedded(encoder, role, part, store) for role, part in texts.items()):
+    if not is_collection_embedded(encoder, collection, store):
         raise InputError("the vectors are not in the store; evaluate again")
-    queries, documents = (embed(encoder, role, part, store) for role, part in texts.items())
+    queries, documents = embed_collection(encoder, collection, store)
     return *as_inner_products(queries, documents, encoder.similarity), collection
 
 

@@ -33,8 +33,8 @@ def retrieve(encoder: Encoder, collection: Collection, text: str, store: Store, 
         raise InputError("the query is empty; type a question")
     if k < 1:
         raise InputError(f"k: {k} came, a whole number from 1 is allowed")
-    documents = embed(encoder, "document", collection.corpus.texts, store)
     query = encoder.encode([text.strip()], "query")
+    documents = embed(encoder, "document", collection.corpus.texts, store)
     docs, scores = search(*as_inner_products(query, documents, encoder.similarity), min(k, len(documents)))
     return pl.DataFrame(
         {

@@ -19,8 +19,8 @@ from engine.encoders.catalog import ENCODERS
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
 from engine.storage.store import SCHEMA_VERSION, Store
+from engine.training.checkpoint import checkpoint_key, read_training
 from engine.training.recipe import Recipe
-from engine.training.train import checkpoint_key, read_training
 
 _PACKAGES = ("numpy", "scipy", "polars", "faiss-cpu", "torch", "sentence-transformers", "plotly", "kaleido")
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
-from engine.encoders.embedding import embed
+from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, TrainingError
@@ -26,9 +26,11 @@ from engine.evaluation.manifest import OpenedAs
 from engine.progress import WHOLE, Observer, Progress, silent, unobserved
 from engine.storage.store import Store
 from engine.sweeps.sweep import Sweep
+from engine.training.checkpoint import checkpoint_key
 from engine.training.merge import merge_checkpoints
 from engine.training.recipe import Recipe
-from engine.training.train import TrainingSet, checkpoint_key, make_recipe, train
+from engine.training.train import make_recipe, train
+from engine.training.training_set import TrainingSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,6 @@ class _Opened:
 
     def recipes(self) -> list[Recipe]:
         sweep = self.sweep
-        kinds = dict.fromkeys([*(("hybrid", alpha) for alpha in sweep.alphas), *((b, None) for b in sweep.baselines)])
         return [
             make_recipe(
                 self.encoder,
@@ -75,8 +76,7 @@ class _Opened:
                 seed=seed,
                 settings=sweep.settings,
             )
-            for seed in dict.fromkeys(sweep.seeds)
-            for strategy, alpha in kinds
+            for strategy, alpha, seed in sweep.kinds()
         ]
 
     def checkpoint(self, key: str) -> SentenceEncoder:
@@ -86,8 +86,8 @@ class _Opened:
     def merges(self) -> list[Recipe]:
         if not self.sweep.merges:
             return []
-        recipes = [recipe for recipe in self.recipes() if recipe.alpha is not None and 0 < recipe.alpha < 1]
-        return [replace(recipe, strategy="merge") for recipe in recipes]
+        hybrid = [recipe for recipe in self.recipes() if recipe.strategy == "hybrid"]
+        return [replace(one, strategy="merge") for one in hybrid if one.alpha is not None and 0 < one.alpha < 1]
 
 
 def run_sweep(
@@ -135,9 +135,7 @@ def _encode_all(opened: _Opened, progress: Progress) -> None:
             progress=progress,
         )
     if opened.sweep.method == "head":
-        collection = opened.training.collection
-        embed(opened.encoder, "query", collection.queries.texts, opened.store, progress)
-        embed(opened.encoder, "document", collection.corpus.texts, opened.store, progress)
+        embed_collection(opened.encoder, opened.training.collection, opened.store, progress)
 
 
 def _run_all(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 
 from engine.encoders.encoder import AS_IT_IS, Options
 from engine.errors import InputError
+from engine.training.adjusted import adjusted_by
 from engine.training.recipe import DEFAULTS, Method, Settings, check_alpha
 
 
@@ -20,7 +21,8 @@ class Sweep:
         alphas: Ratios of the hybrid strategy.
         seeds: Every ratio is trained with each.
         method: "head" or "full".
-        baselines: Strategies without a ratio to train as well: "x-x", "en-en".
+        baselines: Other strategies to run as well: "x-x", "en-en", and those of `engine.training.adjusted`, such as
+            "centred", "lir-1-transductive", or, at every ratio, "centred+hybrid".
         merges: Whether the alpha = 0 and alpha = 1 checkpoints are also averaged, at the other ratios as weights.
         settings: Hyper-parameters; None for the method's own.
         every: Of the evaluation collections, keep every n-th paragraph.
@@ -55,6 +57,19 @@ class Sweep:
             )
         if self.merges and not {0.0, 1.0} <= set(self.alphas):
             raise InputError("sweep: merging needs the ratios 0 and 1 among the alphas")
+
+    def kinds(self) -> list[tuple[str, float | None, int]]:
+        """Strategy, ratio and seed of every checkpoint that is trained or estimated, each once; merges come after."""
+        listed: list[tuple[str, float | None, int]] = []
+        for place, seed in enumerate(dict.fromkeys(self.seeds)):
+            listed += [("hybrid", alpha, seed) for alpha in self.alphas]
+            for baseline in self.baselines:
+                adjusted = adjusted_by(baseline)
+                if adjusted and adjusted.head:
+                    listed += [(baseline, alpha, seed) for alpha in self.alphas]
+                elif not adjusted or place == 0:  # a mean has no seed
+                    listed.append((baseline, None, seed))
+        return list(dict.fromkeys(listed))
 
     def to_arguments(self) -> list[str]:
         """What stands behind `python -m engine` to run it; hyper-parameters only where they are not the method's own.

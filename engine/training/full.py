@@ -22,7 +22,8 @@ from engine.collections.structures import Collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
 from engine.progress import Observer, Progress
-from engine.training.head import LOG_EVERY, Course, HardNegatives, check_loss
+from engine.training.history import LOG_EVERY, Course, check_loss
+from engine.training.negatives import HardNegatives
 from engine.training.recipe import Recipe
 from engine.training.sampler import HybridBatchSampler
 

@@ -26,9 +26,9 @@ class Settings:
         warmup: Share of the steps over which the learning rate rises; it then falls linearly to 0 (`full` only).
         max_length: Tokens after which a text is cut, None for the model's own limit (`full` only).
         accumulate: Batches whose gradients are added up before a step (`full` only).
-        hold_out: Share of the questions on which the loss is watched, 0 for none (`full` only).
-        patience: Looks at the held-out loss without improvement after which training stops (`full` only).
-        save_every: Steps between the states that an interrupted run resumes from (`full` only).
+        hold_out: Share of the questions on which the loss is watched, 0 for none.
+        patience: Looks at the held-out loss without improvement after which training stops.
+        save_every: Steps between looks at the held-out loss, and between the states that `full` resumes from.
     """
 
     steps: int = 600
@@ -50,13 +50,13 @@ class Settings:
         for name, least in _WHOLE_FROM.items():
             value = getattr(self, name)
             if type(value) is not int or value < least:
-                raise InputError(f"{name}: {value!r} came, a whole number from {least} is allowed")
+                raise InputError(f"{name} must be an integer >= {least}, got {value!r}")
         if self.max_length is not None and (type(self.max_length) is not int or self.max_length < 4):
-            raise InputError(f"max_length: {self.max_length!r} came, a whole number from 4, or nothing, is allowed")
+            raise InputError(f"max_length must be an integer >= 4 or left out, got {self.max_length!r}")
         for name, (allowed, fits) in _NUMBERS.items():
             value = getattr(self, name)
             if type(value) not in (int, float) or not fits(value):
-                raise InputError(f"{name}: {value!r} came, a number {allowed} is allowed")
+                raise InputError(f"{name} must be a number {allowed}, got {value!r}")
             object.__setattr__(self, name, float(value))
 
 
@@ -78,7 +78,7 @@ DEFAULTS: dict[Method, Settings] = {
 """Settings unless others are given. `full` has the learning rate, weight decay and batch size of arXiv 2408.10536."""
 
 
-FULL_ONLY = ("warmup", "max_length", "accumulate", "hold_out", "patience", "save_every")
+FULL_ONLY = ("warmup", "max_length", "accumulate")
 """Settings that the method `head` has no use for."""
 
 
@@ -91,7 +91,8 @@ class Recipe:
         prompts: The base encoder's prompts by role.
         collection: Digest of the training collection, without what was left out of it.
         method: "head" or "full".
-        strategy: How batches are drawn: "hybrid" or a baseline; "merge" averages the checkpoints of alpha 0 and 1.
+        strategy: How batches are drawn: "hybrid" or a baseline; "merge" averages the checkpoints of alpha 0 and 1;
+            "centred" and others take the language out of the vectors (`engine.training.adjusted`).
         alpha: Probability that a batch is monolingual (of a merge: the weight of the alpha = 1 checkpoint); None where
             the strategy has none.
         seed: Of everything random.
@@ -125,7 +126,7 @@ class Recipe:
     def label(self) -> str:
         """What to call the checkpoint, such as "multilingual-e5-small, head on mlqa-r, alpha 0.5, seed 0"."""
         kind = self.strategy if self.alpha is None else f"alpha {self.alpha:g}"
-        kind = f"merge, {kind}" if self.strategy == "merge" else kind
+        kind = kind if self.alpha is None or self.strategy == "hybrid" else f"{self.strategy}, {kind}"
         return f"{self.encoder_name}, {self.method} on {self.collection_name}, {kind}, seed {self.seed}"
 
     @classmethod
@@ -148,5 +149,5 @@ def check_alpha(alpha: float) -> float:
         InputError: If it is not in [0, 1].
     """
     if not 0 <= alpha <= 1:
-        raise InputError(f"alpha: {alpha} came, a share of monolingual batches from 0 to 1 is allowed")
+        raise InputError(f"alpha, the share of monolingual batches, must be from 0 to 1, got {alpha}")
     return abs(float(alpha))  # -0.0 is 0.0

@@ -1,7 +1,7 @@
 """Recipe -> checkpoint: an ordinary sentence-transformers folder in the store, with `recipe.json` and `training.json`.
 
-What the methods share is here: the training set without leaks, the batches, the checkpoint's folder. The methods
-themselves are `head.py` (a linear head on cached vectors) and `full.py` (all weights).
+What the methods share is here. The methods themselves are `head.py` (a linear head on cached vectors) and `full.py`
+(all weights); what takes the language out of the vectors is `adjusted.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,76 +17,29 @@ from typing import Any
 
 import numpy as np
 
-from engine.collections.contamination import MARKS, Leak, remove_leaks, text_marks
+from engine.collections.contamination import MARKS, text_marks
 from engine.collections.digest import collection_digest
 from engine.collections.structures import Collection
-from engine.encoders.embedding import embed
+from engine.encoders.adjustment import LanguageAdjustment
+from engine.encoders.embedding import embed, embed_collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
 from engine.progress import Observer, Progress, silent, unobserved
-from engine.storage.store import SCHEMA_VERSION, Store, digest
+from engine.storage.store import Store, digest
 from engine.training import full, head
-from engine.training.head import Course, HardNegatives
+from engine.training.adjusted import NAMES as ADJUSTED
+from engine.training.adjusted import adjusted_by
+from engine.training.checkpoint import TRAINING, checkpoint_key, copy_model, write_checkpoint, write_recipe
+from engine.training.head import Examples
+from engine.training.history import Course
 from engine.training.model_card import CARD, card_of
+from engine.training.negatives import HardNegatives
 from engine.training.recipe import DEFAULTS, Method, Recipe, Settings, check_alpha
-from engine.training.sampler import STRATEGIES, HybridBatchSampler, TrainingPairs
+from engine.training.sampler import STRATEGIES, HybridBatchSampler
+from engine.training.training_set import TrainingSet, make_sampler
 from engine.training.use import write_use
 
-RECIPE, TRAINING = "recipe.json", "training.json"
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrainingSet:
-    """What is trained on.
-
-    Attributes:
-        collection: The training collection, without the questions that leak.
-        leaks: What it shared with each collection that is evaluated on.
-    """
-
-    collection: Collection
-    leaks: tuple[Leak, ...] = ()
-
-    @classmethod
-    def without_leaks(cls, training: Collection, evaluations: Sequence[Collection]) -> TrainingSet:
-        """Leave out what the training collection shares with the evaluation collections, save with itself."""
-        own = collection_digest(training)
-        others = [evaluation for evaluation in evaluations if collection_digest(evaluation) != own]
-        kept, leaks = remove_leaks(training, others)
-        return cls(kept, tuple(leaks))
-
-    @property
-    def withheld(self) -> frozenset[str]:
-        """Texts that must not be seen in training, in `leaks.plain` form."""
-        return frozenset().union(*(leak.withheld for leak in self.leaks))
-
-    def split(self, recipe: Recipe) -> tuple[TrainingSet, tuple[Collection, HybridBatchSampler] | None]:
-        """Hold out a share of the questions, if the recipe asks for it, and no passage on both sides.
-
-        Returns:
-            What is trained on; and what is held out with its batches (None if nothing is).
-
-        Raises:
-            InputError: If what is held out cannot fill a batch.
-        """
-        share = recipe.settings.hold_out
-        if not share or recipe.method != "full":
-            return self, None
-        pairs = TrainingPairs.from_collection(self.collection)
-        groups = pairs.passage_groups.max(axis=1)
-        order = np.random.default_rng([recipe.seed, 2]).permutation(np.unique(groups))
-        held = np.isin(groups, order[: round(share * len(order))])
-        if held.all() or not held.any():
-            raise InputError(f"hold_out: {share} of {len(order)} passages leaves nothing on one side; choose another")
-        questions = {question for question, out in zip(pairs.questions, held, strict=True) if out}
-        watched = self.collection.without_questions(set(pairs.questions) - questions)
-        try:
-            batches = make_sampler(recipe, watched, max(1, len(questions) // recipe.settings.batch_size))
-        except InputError as error:
-            raise InputError(f"hold_out: {share} of the passages cannot fill a batch ({error})") from error
-        return TrainingSet(self.collection.without_questions(questions), self.leaks), (watched, batches)
 
 
 def make_recipe(
@@ -112,20 +65,19 @@ def make_recipe(
 
     Raises:
         InputError: If the method or the strategy is unknown, alpha is missing, superfluous or outside [0, 1], the seed
-            is no whole number, too large or negative, or the encoder cuts texts elsewhere than its files say.
+            is no integer from 0 to 2**32 - 1, or the encoder cannot be trained so.
     """
     if method not in DEFAULTS:
         raise InputError(f"method {method!r} is unknown; allowed are {', '.join(DEFAULTS)}")
-    if strategy not in STRATEGIES:
-        raise InputError(f"strategy {strategy!r} is unknown; allowed are {', '.join(STRATEGIES)}")
-    if strategy == "hybrid" and alpha is None:
-        raise InputError("alpha is missing; the hybrid strategy needs a share of monolingual batches from 0 to 1")
-    if strategy != "hybrid" and alpha is not None:
-        raise InputError(f"alpha: {alpha} came, but strategy {strategy} has none; leave it out or use hybrid")
+    _check_strategy(strategy, alpha)
     if type(seed) is not int or not 0 <= seed < 2**32:
-        raise InputError(f"seed: {seed!r} came, a whole number from 0 to {2**32 - 1} is allowed")
+        raise InputError(f"seed must be an integer from 0 to {2**32 - 1}, got {seed!r}")
     if encoder.max_length is not None:
-        raise InputError(f"encoder {encoder.name}: a max length came; open it without, and give it in the settings")
+        raise InputError(f"encoder {encoder.name} was opened with a max length; give it in the settings instead")
+    if adjusted_by(strategy):
+        _check_adjustable(encoder, method, strategy)
+    if encoder.is_adjusted:
+        raise InputError(f"encoder {encoder.name} is adjusted by language; train the encoder that it was made from")
     if method == "full" and encoder.options.truncate_dim is not None:
         raise InputError("method full trains all dimensions; leave --truncate-dim out, and give it to `evaluate`")
     if encoder.similarity != "cosine":
@@ -148,9 +100,24 @@ def make_recipe(
     )
 
 
-def checkpoint_key(recipe: Recipe) -> str:
-    """The store's key of a recipe's checkpoint."""
-    return digest("checkpoint", SCHEMA_VERSION, recipe.determinants())
+def _check_strategy(strategy: str, alpha: float | None) -> None:
+    adjusted = adjusted_by(strategy)
+    if strategy not in STRATEGIES and adjusted is None:
+        raise InputError(f"strategy {strategy!r} is unknown; allowed are {', '.join(STRATEGIES)}, {ADJUSTED}")
+    has_ratio = strategy == "hybrid" or (adjusted is not None and adjusted.head)
+    if has_ratio and alpha is None:
+        raise InputError(f"strategy {strategy} needs alpha, the share of monolingual batches, from 0 to 1")
+    if not has_ratio and alpha is not None:
+        raise InputError(f"strategy {strategy} has no alpha, got {alpha}; leave it out or use hybrid")
+
+
+def _check_adjustable(encoder: SentenceEncoder, method: Method, strategy: str) -> None:
+    if method != "head":
+        raise InputError(f"strategy {strategy} works on finished vectors; use it with method head")
+    if encoder.similarity != "cosine" or encoder.options.truncate_dim is not None:
+        raise InputError(
+            f"strategy {strategy} needs whole vectors that are compared by cosine; leave --truncate-dim out"
+        )
 
 
 def train(
@@ -184,81 +151,86 @@ def train(
     if store.get("checkpoints", key) is not None:
         return key
     run = _Run.prepare(recipe, encoder, training, store)
-    if recipe.method == "head":
+    if run.sampler is None:
+        run.only_adjust(progress)
+    elif recipe.method == "head":
         run.train_head(progress, observe)
     else:
         run.train_full(progress, observe)
     return key
 
 
-def make_sampler(recipe: Recipe, collection: Collection, batches: int) -> HybridBatchSampler:
-    """A recipe's batches from a collection.
-
-    Raises:
-        InputError: If batches of this size cannot be drawn from it.
-    """
-    settings = recipe.settings
-    return HybridBatchSampler(
-        TrainingPairs.from_collection(collection),
-        strategy=recipe.strategy,
-        alpha=0.5 if recipe.alpha is None else recipe.alpha,
-        batch_size=settings.batch_size,
-        batches=batches,
-        seed=recipe.seed,
-        tau=settings.tau,
-    )
-
-
-def read_training(store: Store, key: str) -> dict[str, Any]:
-    """What is known of a checkpoint's training.
-
-    Returns:
-        `losses` and `held_out` (pairs of step and loss), `steps` done, `composition` (of the realised batches),
-        `questions` trained on, `leaks`, and `seconds` (of the process that finished it).
-    """
-    return json.loads((store.path("checkpoints", key) / TRAINING).read_text(encoding="utf-8"))
-
-
-def write_recipe(folder: Path, recipe: Recipe) -> None:
-    """Write `recipe.json` into a checkpoint's folder."""
-    (folder / RECIPE).write_text(json.dumps(asdict(recipe), indent=1, ensure_ascii=False), encoding="utf-8")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """A training run: what goes into it, and how its checkpoint is written."""
+    """A training run: what goes into it, and how its checkpoint is written. Without a sampler nothing is trained."""
 
     recipe: Recipe
     encoder: SentenceEncoder
     store: Store
+    whole: Collection
     training: TrainingSet
     held_out: tuple[Collection, HybridBatchSampler] | None
-    sampler: HybridBatchSampler
+    sampler: HybridBatchSampler | None
     negatives: HardNegatives
     started: float
 
     @classmethod
     def prepare(cls, recipe: Recipe, encoder: SentenceEncoder, training: TrainingSet, store: Store) -> _Run:
-        started, settings = time.monotonic(), recipe.settings
+        started, settings, whole = time.monotonic(), recipe.settings, training.collection
+        negatives = HardNegatives(whole, settings.hard_negatives, recipe.seed, training.withheld)
+        if (adjusted := adjusted_by(recipe.strategy)) and not adjusted.head:
+            return cls(recipe, encoder, store, whole, training, None, None, negatives, started)
         kept, held_out = training.split(recipe)
         sampler = make_sampler(recipe, kept.collection, settings.steps * settings.accumulate)
-        negatives = HardNegatives(training.collection, settings.hard_negatives, recipe.seed, training.withheld)
-        return cls(recipe, encoder, store, kept, held_out, sampler, negatives, started)
+        return cls(recipe, encoder, store, whole, kept, held_out, sampler, negatives, started)
+
+    def only_adjust(self, progress: Progress) -> None:
+        """Write the base encoder with its language adjustment."""
+        *_, adjustment = self._vectors(progress)
+
+        def save(folder: Path) -> None:
+            copy_model(self.encoder.folder, folder)
+            if adjustment is not None:
+                adjustment.save(folder)
+
+        self._write(save, Course([], [], 0))
 
     def train_head(self, progress: Progress, observe: Observer) -> None:
-        collection = self.training.collection
-        queries = embed(self.encoder, "query", collection.queries.texts, self.store, progress)
-        documents = embed(self.encoder, "document", collection.corpus.texts, self.store, progress)
-        weight, course = head.train_head(
-            queries, documents, self.sampler, self.recipe, self.negatives, progress, observe
-        )
+        queries, documents, adjustment = self._vectors(progress)
+        rows = {version: row for row, version in enumerate(_versions(self.whole))}
+
+        def examples(collection: Collection, sampler: HybridBatchSampler) -> Examples:
+            own = queries[[rows[version] for version in _versions(collection)]]
+            return Examples(own, documents, sampler, self.negatives)
+
+        watched = examples(*self.held_out) if self.held_out else None
+        training = examples(self.training.collection, _present(self.sampler))
+        weight, course = head.train_head(training, watched, self.recipe, progress, observe)
         if self.encoder.whole is not self.encoder:  # the head drops the dimensions that are not kept
-            whole = embed(self.encoder.whole, "query", collection.queries.texts[:1], self.store)
-            weight = np.pad(weight, ((0, 0), (0, whole.shape[1] - weight.shape[1])))
-        self._write(lambda folder: head.write_checkpoint(self.encoder.folder, folder, weight), course)
+            texts = self.whole.queries.texts[:1]
+            dimension = embed(self.encoder.whole, "query", texts, self.store).shape[1]
+            weight = np.pad(weight, ((0, 0), (0, dimension - weight.shape[1])))
+
+        def save(folder: Path) -> None:
+            write_checkpoint(self.encoder.folder, folder, weight)
+            if adjustment is not None:
+                adjustment.save(folder)
+
+        self._write(save, course)
+
+    def _vectors(self, progress: Progress) -> tuple[np.ndarray, np.ndarray, LanguageAdjustment | None]:
+        """Vectors of the training queries and candidates; adjusted, if the strategy says so, and by what."""
+        of = self.whole
+        queries, documents = embed_collection(self.encoder, of, self.store, progress)
+        adjusted = adjusted_by(self.recipe.strategy)
+        if adjusted is None:
+            return queries, documents, None
+        adjustment = adjusted.estimate({"query": queries, "document": documents}, of)
+        queries = adjustment.apply(queries, of.queries.languages, "query")
+        return queries, adjustment.apply(documents, of.corpus.languages, "document"), adjustment
 
     def train_full(self, progress: Progress, observe: Observer) -> None:
-        rows = full.batch_rows(self.training.collection, self.sampler, self.negatives)
+        rows = full.batch_rows(self.training.collection, _present(self.sampler), self.negatives)
         watched = full.batch_rows(*self.held_out, self.negatives) if self.held_out else None
         with self._states() as work:
             model, course = full.train_full(self.encoder, rows, watched, self.recipe, work, progress, observe)
@@ -296,10 +268,23 @@ class _Run:
             "questions": len(set(self.training.collection.queries.questions)),
             "leaks": [leak.counts() for leak in self.training.leaks],
             **asdict(course),
-            "composition": self.sampler.composition(course.steps * self.recipe.settings.accumulate),
+            "composition": self.sampler.composition(course.steps * self.recipe.settings.accumulate)
+            if self.sampler
+            else {"batches": {}, "pairs": [], "excluded": {}},
         }
 
     def _marks(self) -> np.ndarray:
         """Marks of all that the checkpoint was trained on, and its base before it."""
         marks, before = text_marks(self.training.collection, self.negatives.texts()), self.encoder.folder / MARKS
         return np.union1d(marks, np.load(before)) if before.is_file() else marks
+
+
+def _versions(collection: Collection) -> list[tuple[str, str]]:
+    """Question and language of each query."""
+    return list(zip(collection.queries.questions, collection.queries.languages, strict=True))
+
+
+def _present(sampler: HybridBatchSampler | None) -> HybridBatchSampler:
+    if sampler is None:
+        raise InputError("a strategy without batches cannot be trained")
+    return sampler
