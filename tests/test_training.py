@@ -16,7 +16,6 @@ from engine.encoders.resolve import open_encoder
 from engine.errors import InputError, StoreError
 from engine.evaluation.evaluate import evaluate, evaluations
 from engine.storage.store import Store
-from engine.training import head
 from engine.training.checkpoint import checkpoint_key, read_training
 from engine.training.recipe import Recipe, Settings
 from engine.training.sampler import STRATEGIES

@@ -104,8 +104,9 @@ class LanguageAdjustment:
                 continue
             if part.shape[1] != vectors.shape[1]:
                 raise InputError(f"vectors must have {part.shape[1]} dimensions, got {vectors.shape[1]}")
-            adjusted[rows] -= part if self.directions == 0 else (vectors[rows] @ part.T) @ part
-        return unit_length(adjusted)
+            taken_out = part if self.directions == 0 else (vectors[rows] @ part.T) @ part
+            adjusted[rows] = unit_length(vectors[rows] - taken_out)
+        return adjusted
 
     def save(self, folder: Path) -> None:
         """Write the adjustment into a checkpoint's folder."""

@@ -39,6 +39,18 @@ class Adjusted:
     transductive: bool
     head: bool
 
+    @property
+    def part(self) -> str:
+        """What is taken out, in words."""
+        if self.directions == 0:
+            return "the mean"
+        return "the first direction" if self.directions == 1 else f"the first {self.directions} directions"
+
+    @property
+    def verb(self) -> str:
+        """How it is taken out, in words."""
+        return "projected out" if self.directions else "subtracted"
+
     def estimate(self, vectors: Mapping[Role, NDArray[np.float32]], collection: Collection) -> LanguageAdjustment:
         """Estimate the adjustment on the training collection.
 

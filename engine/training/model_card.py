@@ -23,6 +23,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.ranks.metrics import label
+from engine.training.adjusted import adjusted_by
 from engine.training.recipe import FULL_ONLY, Recipe
 
 CARD = "README.md"
@@ -52,6 +53,7 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
     return _template().render(
         front_matter=_front_matter(made, results),
         recipe=made.recipe,
+        adjusted=adjusted_by(made.recipe.strategy),
         rows=_rows(made.recipe),
         base=made.base,
         batches={kind: count for kind, count in training.get("composition", {}).get("batches", {}).items() if count},
