@@ -29,6 +29,14 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     return Store(tmp_path / "cache")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_reference() -> Iterator[None]:
+    """Tests see the evaluations that they make; those that come with the project only where a test asks for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRID_BATCH_REFERENCE", "none")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def owned_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders that paths typed on pages may lead into: those of the tests."""

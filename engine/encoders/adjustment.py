@@ -104,8 +104,8 @@ class LanguageAdjustment:
                 continue
             if part.shape[1] != vectors.shape[1]:
                 raise InputError(f"vectors must have {part.shape[1]} dimensions, got {vectors.shape[1]}")
-            taken_out = part if self.directions == 0 else (vectors[rows] @ part.T) @ part
-            adjusted[rows] = unit_length(vectors[rows] - taken_out)
+            own: NDArray[np.float32] = vectors[rows]
+            adjusted[rows] = unit_length(own - part if self.directions == 0 else own - (own @ part.T) @ part)
         return adjusted
 
     def save(self, folder: Path) -> None:

@@ -20,6 +20,7 @@ from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
 from engine.errors import InputError
+from engine.evaluation import shipped
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
 from engine.progress import Progress, silent
 from engine.ranks import metrics
@@ -49,16 +50,28 @@ class Evaluation:
     store: Store
 
     def ranks(self) -> pl.DataFrame:
-        """The frame of schema `RANKS`."""
+        """The frame of schema `RANKS`; scores are NaN where the evaluation comes with the project."""
+        if self.manifest.packed is not None:
+            return shipped.read_ranks(self.key, self.manifest, self.store)
         return read_frame(self.store.path("ranks", self.key) / "ranks.parquet", RANKS)
 
     def top(self) -> pl.DataFrame:
-        """The frame of schema `TOP`."""
+        """The frame of schema `TOP`; empty where an evaluation that comes with the project does not have it."""
+        if self.manifest.packed is not None:
+            return shipped.read_top(self.key, self.manifest, self.store)
         return read_frame(self.store.path("ranks", self.key) / "top.parquet", TOP)
+
+    @property
+    def has_top(self) -> bool:
+        """Whether the first places are kept."""
+        return self.manifest.packed is None or self.manifest.packed.places > 0
 
     def figures(self) -> dict[str, Any]:
         """What `as_json` gave when the evaluation was made: the figures without reading the ranks."""
-        scores: dict[str, Any] = json.loads((self.store.path("ranks", self.key) / FIGURES).read_text(encoding="utf-8"))
+        folder = self.store.path("ranks", self.key)
+        if self.manifest.packed is not None:
+            return shipped.read_scores(folder)
+        scores: dict[str, Any] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
         return scores
 
     @property

@@ -135,6 +135,23 @@ class ImportOrigin(_Part):
     notes: tuple[str, ...] = ()
 
 
+class PackedAs(_Part):
+    """How an evaluation that comes with the project is packed; see `engine.evaluation.packed`.
+
+    Attributes:
+        model: Key of the evaluation that its ranks are packed against; None for none.
+        top_model: Key of the evaluation that its first places are packed against; None for none.
+        places: How many first places are kept for each query; 0 for none.
+        starts: Position in the pool of each language's first candidate, in the order of the collection's languages
+            that have candidates.
+    """
+
+    model: str | None = None
+    top_model: str | None = None
+    places: int = 0
+    starts: tuple[int, ...] = ()
+
+
 class EvaluationManifest(_Part):
     """What an evaluation is of and how it was made.
 
@@ -148,6 +165,7 @@ class EvaluationManifest(_Part):
         seconds: How long it took.
         opened_as: How its parts are opened again; None where they are not at hand.
         imported: Where it is from; None for one that was made here.
+        packed: How it is packed; None for one that is not.
         version: Of the manifest.
     """
 
@@ -160,6 +178,7 @@ class EvaluationManifest(_Part):
     seconds: float = 0.0
     opened_as: OpenedAs | None = None
     imported: ImportOrigin | None = None
+    packed: PackedAs | None = None
     version: Literal[1] = VERSION
 
     @classmethod

@@ -32,6 +32,8 @@ SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 CHECKSUM = "checksum"
 LEFTOVER_SECONDS = 24 * 3600
+SHIPPED = Path(__file__).resolve().parents[1] / "reference"
+"""Entries that come with the project, `<kind>/<key>/` as in the cache; read where the cache has none of that key."""
 
 logger = logging.getLogger(__name__)
 _file_digests: dict[tuple[int, int, int, int], str] = {}
@@ -79,8 +81,13 @@ def default_cache() -> Path:
     return checkout / "cache" if in_checkout else Path(user_cache_dir("hybrid-batch-lab", appauthor=False))
 
 
+def shipped_entries() -> Path | None:
+    """The folder of entries that come with the project; None if HYBRID_BATCH_REFERENCE is "none"."""
+    return None if os.environ.get("HYBRID_BATCH_REFERENCE") == "none" else SHIPPED
+
+
 class Store:
-    """The cache folder.
+    """The cache folder, and behind it, read only, the entries that come with the project.
 
     Args:
         root: Where it is; None means `default_cache()`.
@@ -88,9 +95,20 @@ class Store:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = Path(root) if root else default_cache()
+        self._shipped = shipped_entries()
 
     def path(self, kind: Kind, key: str) -> Path:
         """Where an entry is, or would be."""
+        own = self._own(kind, key)
+        return self._shipped / kind / key if self._shipped and self.is_shipped(kind, key) else own
+
+    def is_shipped(self, kind: Kind, key: str) -> bool:
+        """Whether an entry comes with the project and the cache has none of its own."""
+        if self._shipped is None or self._own(kind, key).is_dir():
+            return False
+        return (self._shipped / kind / key).is_dir()
+
+    def _own(self, kind: Kind, key: str) -> Path:
         return self.root / kind / key
 
     def get(self, kind: Kind, key: str) -> dict[str, Any] | None:
@@ -106,6 +124,9 @@ class Store:
         fault = self.fault(kind, key)
         if fault is None:
             return self.manifest(kind, key)
+        if self.is_shipped(kind, key):
+            logger.warning("%s/%s, which comes with the project, is broken (%s): install it again", kind, key, fault)
+            return None
         aside = folder.with_name(f".broken-{key}-{time.time_ns()}")
         with contextlib.suppress(FileNotFoundError):
             folder.rename(aside)
@@ -151,16 +172,18 @@ class Store:
 
     def entries(self, kind: Kind) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every entry's key and manifest, oldest first; unreadable ones are left out with a warning."""
-        found = []
-        folder = self.root / kind
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if path.name.startswith(".") or not path.is_dir():
-                continue
+        listed = []
+        for key in self._keys(kind):
             try:
-                found.append((path.name, self.manifest(kind, path.name)))
+                listed.append((key, self.manifest(kind, key)))
             except StoreError as error:
                 logger.warning("%s", error)
-        yield from sorted(found, key=lambda entry: entry[1].get("created", 0))
+        yield from sorted(listed, key=lambda entry: entry[1].get("created", 0))
+
+    def _keys(self, kind: Kind) -> list[str]:
+        roots = [root / kind for root in (self.root, self._shipped) if root is not None]
+        folders = [path for root in roots if root.is_dir() for path in root.iterdir()]
+        return sorted({path.name for path in folders if not path.name.startswith(".") and path.is_dir()})
 
     @contextlib.contextmanager
     def writing(self, kind: Kind, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
@@ -176,7 +199,7 @@ class Store:
         Raises:
             StoreError: If the disk is full or the cache cannot be written; nothing stored is touched.
         """
-        final = self.path(kind, key)
+        final = self._own(kind, key)
         temporary = final.with_name(f".making-{key}-{uuid.uuid4().hex[:8]}")
         try:
             temporary.mkdir(parents=True)
@@ -203,7 +226,7 @@ class Store:
 
     def delete(self, kind: Kind, key: str) -> None:
         """Remove an entry, its manifest first, so that a half-removed one is never read."""
-        folder = self.path(kind, key)
+        folder = self._own(kind, key)
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -230,8 +253,14 @@ class Store:
             temporary.unlink(missing_ok=True)
 
 
-def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
-    """Write a folder's `manifest.json`: what it is about, the size and digest of each of its files, its checksum."""
+def write_manifest(folder: Path, about: Mapping[str, Any], *, indent: int | None = 1) -> None:
+    """Write a folder's `manifest.json`: what it is about, the size and digest of each of its files, its checksum.
+
+    Args:
+        folder: The folder.
+        about: What the manifest says beside the files; must be JSON.
+        indent: Of the JSON; None for one line.
+    """
     files = {
         str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
         for path in sorted(folder.rglob("*"))
@@ -239,7 +268,7 @@ def write_manifest(folder: Path, about: Mapping[str, Any]) -> None:
     }
     manifest = {"schema": SCHEMA_VERSION, "created": time.time(), **about, "files": files}
     manifest[CHECKSUM] = _checksum(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=indent, ensure_ascii=False), encoding="utf-8")
 
 
 def _checksum(manifest: Mapping[str, Any]) -> str:
