@@ -105,7 +105,8 @@ class LanguageAdjustment:
             if part.shape[1] != vectors.shape[1]:
                 raise InputError(f"vectors must have {part.shape[1]} dimensions, got {vectors.shape[1]}")
             own: NDArray[np.float32] = vectors[rows]
-            adjusted[rows] = unit_length(own - part if self.directions == 0 else own - (own @ part.T) @ part)
+            taken_out: NDArray[np.float32] = part if self.directions == 0 else (own @ part.T) @ part
+            adjusted[rows] = unit_length(np.subtract(own, taken_out, dtype=np.float32))
         return adjusted
 
     def save(self, folder: Path) -> None:

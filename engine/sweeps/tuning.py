@@ -121,13 +121,10 @@ class _Bench:
 
     @classmethod
     def prepare(cls, encoder: SentenceEncoder, training: TrainingSet, store: Store, grid: Grid) -> _Bench:
-        settings = replace(DEFAULTS["head"], hold_out=grid.hold_out)
-        kept, held_out = training.split(make_recipe(encoder, training, alpha=0.5, seed=grid.seed, settings=settings))
-        if held_out is None:
-            raise InputError(f"hold_out: a share of {grid.hold_out} holds no question out")
+        kept, held_out = training.hold_out(grid.hold_out, grid.seed)
         queries, documents = embed_collection(encoder, training.collection, store)
         row_of = {version: row for row, version in enumerate(_versions(training.collection))}
-        return cls(encoder, kept, held_out[0], queries, documents, row_of, grid.seed)
+        return cls(encoder, kept, held_out, queries, documents, row_of, grid.seed)
 
     def heads(self, settings: Settings, alphas: Sequence[float]) -> Iterator[NDArray[np.float32]]:
         """The weight of a head at each ratio."""

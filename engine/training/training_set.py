@@ -41,8 +41,31 @@ class TrainingSet:
         """Texts that must not be seen in training, in `leaks.plain` form."""
         return frozenset().union(*(leak.withheld for leak in self.leaks))
 
+    def hold_out(self, share: float, seed: int) -> tuple[TrainingSet, Collection]:
+        """Hold out a share of the questions, and no passage on both sides.
+
+        Args:
+            share: Above 0 and below 1, of the passages that answer a question.
+            seed: Of the choice.
+
+        Returns:
+            What is trained on; and the collection with the questions that are held out. Both keep every candidate.
+
+        Raises:
+            InputError: If nothing is left on one side.
+        """
+        pairs = TrainingPairs.from_collection(self.collection)
+        groups = pairs.passage_groups.max(axis=1)
+        order = np.random.default_rng([seed, 2]).permutation(np.unique(groups))
+        held = np.isin(groups, order[: round(share * len(order))])
+        if held.all() or not held.any():
+            raise InputError(f"hold_out: {share} of {len(order)} passages leaves nothing on one side; choose another")
+        questions = {question for question, out in zip(pairs.questions, held, strict=True) if out}
+        watched = self.collection.without_questions(set(pairs.questions) - questions)
+        return TrainingSet(self.collection.without_questions(questions), self.leaks), watched
+
     def split(self, recipe: Recipe) -> tuple[TrainingSet, tuple[Collection, HybridBatchSampler] | None]:
-        """Hold out a share of the questions, if the recipe asks for it, and no passage on both sides.
+        """Hold out what the recipe asks for.
 
         Returns:
             What is trained on; and what is held out with its batches (None if nothing is).
@@ -53,19 +76,13 @@ class TrainingSet:
         share = recipe.settings.hold_out
         if not share:
             return self, None
-        pairs = TrainingPairs.from_collection(self.collection)
-        groups = pairs.passage_groups.max(axis=1)
-        order = np.random.default_rng([recipe.seed, 2]).permutation(np.unique(groups))
-        held = np.isin(groups, order[: round(share * len(order))])
-        if held.all() or not held.any():
-            raise InputError(f"hold_out: {share} of {len(order)} passages leaves nothing on one side; choose another")
-        questions = {question for question, out in zip(pairs.questions, held, strict=True) if out}
-        watched = self.collection.without_questions(set(pairs.questions) - questions)
+        kept, watched = self.hold_out(share, recipe.seed)
+        count = len(set(watched.queries.questions))
         try:
-            batches = make_sampler(recipe, watched, max(1, len(questions) // recipe.settings.batch_size))
+            batches = make_sampler(recipe, watched, max(1, count // recipe.settings.batch_size))
         except InputError as error:
             raise InputError(f"hold_out: {share} of the passages cannot fill a batch ({error})") from error
-        return TrainingSet(self.collection.without_questions(questions), self.leaks), (watched, batches)
+        return kept, (watched, batches)
 
 
 def make_sampler(recipe: Recipe, collection: Collection, batches: int) -> HybridBatchSampler:
