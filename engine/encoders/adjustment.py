@@ -105,8 +105,8 @@ class LanguageAdjustment:
             if part.shape[1] != vectors.shape[1]:
                 raise InputError(f"vectors must have {part.shape[1]} dimensions, got {vectors.shape[1]}")
             own: NDArray[np.float32] = vectors[rows]
-            taken_out: NDArray[np.float32] = part if self.directions == 0 else (own @ part.T) @ part
-            adjusted[rows] = unit_length(np.subtract(own, taken_out, dtype=np.float32))
+            taken_out = part if self.directions == 0 else np.asarray((own @ part.T) @ part, np.float32)
+            adjusted[rows] = unit_length(own - taken_out)
         return adjusted
 
     def save(self, folder: Path) -> None:

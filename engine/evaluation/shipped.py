@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import lzma
 from bisect import bisect_right
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,22 @@ if TYPE_CHECKING:
 _RANKS, _TOP, _SCORES = "ranks.xz", "top.xz", "scores.json.xz"
 _DIGITS = 7
 """Significant digits of the scores that are kept."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Models:
+    """What an evaluation is packed against.
+
+    Attributes:
+        ranks: Ranks of a like evaluation; None for none.
+        top: First places of a like evaluation, int64 (queries, places); None for none.
+    """
+
+    ranks: Ranks | None = None
+    top: NDArray[np.int64] | None = None
+
+
+NO_MODELS = Models()
 
 
 def read_ranks(key: str, manifest: EvaluationManifest, store: Store) -> pl.DataFrame:
@@ -81,7 +98,7 @@ def write_packed(
     ranks: pl.DataFrame,
     top: pl.DataFrame,
     scores: dict[str, Any],
-    models: tuple[Ranks | None, NDArray[np.int64] | None] = (None, None),
+    models: Models = NO_MODELS,
 ) -> None:
     """Write an entry for the project: manifest, packed ranks, first places, scores, and its collection's judgements.
 
@@ -91,7 +108,7 @@ def write_packed(
         ranks: Frame of schema `RANKS`.
         top: Frame of schema `TOP`.
         scores: What `as_json` gave.
-        models: Ranks and first places of the evaluations that `manifest.packed` names.
+        models: Of the evaluations that `manifest.packed` names.
 
     Raises:
         InputError: If there is another evaluation's judgements under the collection's digest.
@@ -105,12 +122,12 @@ def write_packed(
         judgements.write_parquet(file, compression="zstd", compression_level=19, statistics=False)
     folder.mkdir(parents=True)
     packed = _packed(manifest)
-    (folder / _RANKS).write_bytes(pack_ranks(ranks, models[0]))
+    (folder / _RANKS).write_bytes(pack_ranks(ranks, models.ranks))
     if packed.places:
-        (folder / _TOP).write_bytes(pack_top(top, packed.places, models[1]))
+        (folder / _TOP).write_bytes(pack_top(top, packed.places, models.top))
     text = json.dumps(_rounded(scores), ensure_ascii=False, separators=(",", ":"))
     (folder / _SCORES).write_bytes(lzma.compress(text.encode(), preset=9))
-    write_manifest(folder, manifest.values(), indent=None)
+    write_manifest(folder, {**manifest.values(), "created": 0.0}, indent=None)
 
 
 @lru_cache(maxsize=8)

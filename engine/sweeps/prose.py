@@ -122,6 +122,23 @@ def gain_of_training(base: float, difference: Difference) -> str:
     )
 
 
+def against_adjusted(strategy: str, lead: Difference) -> str:
+    """What a baseline that takes the language out of the vectors scores, beside the best ratio.
+
+    Args:
+        strategy: The baseline's name, such as "centred-transductive" or "lir-1".
+        lead: Its multi mAP minus the best ratio's.
+    """
+    what = "projecting out" if strategy.startswith("lir") else "subtracting"
+    part = "each language's first directions" if strategy.startswith("lir") else "each language's mean vector"
+    text = f"Without any training, {what} {part} ({strategy}) scores {lead.reference + lead.value:.3f}: "
+    if not lead.told:
+        return text + "not significantly different from the best ratio."
+    side = "higher" if lead.value > 0 else "lower"
+    low, high = sorted((100 * abs(lead.low or 0), 100 * abs(lead.high or 0)))
+    return text + f"{100 * abs(lead.value):.1f} points {side} than the best ratio (95 %: {low:.1f} to {high:.1f})."
+
+
 def recommendation(choice: pl.DataFrame) -> str:
     """Which ratio the weights lead to, and how clear that is.
 

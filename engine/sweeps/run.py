@@ -21,7 +21,7 @@ from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, TrainingError
-from engine.evaluation.evaluate import evaluate, evaluation_key, find_evaluation
+from engine.evaluation.evaluate import Evaluation, evaluate, evaluation_key, find_evaluation
 from engine.evaluation.manifest import OpenedAs
 from engine.progress import WHOLE, Observer, Progress, silent, unobserved
 from engine.storage.store import Store
@@ -216,21 +216,28 @@ def results(sweep: Sweep, store: Store) -> pl.DataFrame:
         `collection`, `strategy` ("untrained" for the base encoder), `alpha`, `seed`, `mono_map`, `cross_map`,
         `multi_map`, `rank_distance`; sorted by collection, strategy, alpha and seed.
     """
+    rows = [
+        _row(name, recipe, evaluation.figures()["settings"]) for name, recipe, evaluation in evaluated(sweep, store)
+    ]
+    numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
+    schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
+    trained = pl.col("strategy") != "untrained"
+    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
+
+
+def evaluated(sweep: Sweep, store: Store) -> list[tuple[str, Recipe | None, Evaluation]]:
+    """The collection, recipe (None for the untrained encoder) and evaluation of all that the store has of a sweep."""
     opened = _Opened.open(sweep, store)
     encoders: list[tuple[Recipe | None, SentenceEncoder]] = [(None, opened.encoder)]
     for made in [*opened.recipes(), *opened.merges()]:
         if store.get("checkpoints", checkpoint_key(made)) is not None:
             encoders.append((made, opened.checkpoint(checkpoint_key(made))))
-    rows = []
-    for collection in opened.evaluations.values():
-        for recipe, encoder in encoders:
-            key = evaluation_key(encoder, collection)
-            if store.get("ranks", key) is not None:
-                rows.append(_row(collection.name, recipe, find_evaluation(store, key).figures()["settings"]))
-    numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
-    schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
-    trained = pl.col("strategy") != "untrained"
-    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
+    keys = [
+        (collection.name, recipe, evaluation_key(encoder, collection))
+        for collection in opened.evaluations.values()
+        for recipe, encoder in encoders
+    ]
+    return [(name, recipe, find_evaluation(store, key)) for name, recipe, key in keys if store.get("ranks", key)]
 
 
 def _row(collection: str, recipe: Recipe | None, settings: dict[str, dict[str, float]]) -> dict[str, object]:

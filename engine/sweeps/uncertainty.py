@@ -15,6 +15,7 @@ from engine.significance import QuestionSums, Resampled, compare, question_sums,
 from engine.sweeps import prose
 from engine.sweeps.prose import Difference
 from engine.sweeps.results import Family
+from engine.training.adjusted import adjusted_by
 
 
 class System(NamedTuple):
@@ -22,6 +23,15 @@ class System(NamedTuple):
 
     strategy: str
     alpha: float | None = None
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as "alpha = 0.5", "merged, alpha = 0.5" or "centred"."""
+        if self.alpha is None:
+            return self.strategy
+        ratio = f"alpha = {self.alpha:g}"
+        names = {"hybrid": ratio, "merge": f"merged, {ratio}"}
+        return names.get(self.strategy, f"{self.strategy}, {ratio}")
 
 
 UNTRAINED = System("untrained")
@@ -57,7 +67,20 @@ def resample_family(family: Family, metrics: Sequence[str], *, sums: Sums = eval
         metrics: Names of metrics; rank distance and bias are always there.
         sums: Where the sums of an evaluation come from, so that a caller can keep them.
     """
-    return resample({name: [sums(one, metrics) for one in found] for name, found in systems(family).items()})
+    return {name: resample_system(members, metrics, sums=sums) for name, members in systems(family).items()}
+
+
+def resample_system(
+    members: Sequence[Evaluation], metrics: Sequence[str], *, sums: Sums = evaluation_sums
+) -> Resampled:
+    """Draws of one system, the same whichever others it is compared with.
+
+    Args:
+        members: Its evaluations, one a seed.
+        metrics: Names of metrics; rank distance and bias are always there.
+        sums: Where the sums of an evaluation come from.
+    """
+    return resample({"": [sums(one, metrics) for one in members]})[""]
 
 
 def ratios_of(systems: Mapping[System, Value], strategy: str = "hybrid") -> dict[float, Value]:
@@ -86,7 +109,7 @@ def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
 
     Args:
         collection: What to call the collection.
-        found: What `resample_family` gave, with mAP.
+        found: What `resample_family` gave, with mAP; the baselines among them are held against the best ratio.
         seeds: How many seeds stand behind a ratio.
     """
     ratios, choice = ratios_of(found), choose(found, "map", "multi")
@@ -102,4 +125,17 @@ def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
         base = found[UNTRAINED]
         gain = difference(ratios[best], base, "map", "multi")
         told.append(prose.gain_of_training(float(base.only("map", "multi").estimate[0]), gain))
+    if (rival := best_adjusted(found)) is not None:
+        lead = difference(found[rival], ratios[best], "map", "multi")
+        told.append(prose.against_adjusted(rival.strategy, lead))
     return " ".join(told)
+
+
+def best_adjusted(found: Mapping[System, Resampled]) -> System | None:
+    """The system with the highest multi mAP of those that take the language out and train nothing; None without any."""
+    rivals = [
+        system
+        for system in found
+        if (adjusted := adjusted_by(system.strategy)) is not None and not adjusted.head and system.alpha is None
+    ]
+    return max(rivals, key=lambda system: float(found[system].only("map", "multi").estimate[0]), default=None)

