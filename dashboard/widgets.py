@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from math import isnan
 
 import polars as pl
 import streamlit as st
 
 from dashboard import access, cached
 from dashboard.names import plain
-from engine import figures
+from engine import Collection, figures
 from engine.collections.languages import language
 from engine.exchange import limits
 from engine.ranks.metrics import METRICS, label
@@ -189,6 +190,26 @@ def question_line(code: str, text: str) -> None:
     st.html(f'<p dir="{language(code).direction}" style="font-size:1.2rem;margin:0">{text_in(code, text)}</p>')
 
 
+def texts_or_note(*listed: cached.Listed) -> Collection | None:
+    """The collection of some evaluations; where its texts or their first passages are not here, a note and None."""
+    for one in listed:
+        if not cached.can_read(one):
+            opened = one.manifest.opened_as
+            if opened is None:
+                st.info(
+                    f"The texts of {plain(one.collection)} are not on this machine: this evaluation was imported "
+                    "without them."
+                )
+                return None
+            st.info(f"Fetch {plain(opened.collection)} to read the texts. The scores above need no texts.")
+            access.link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+            return None
+        if not cached.has_top(one):
+            st.info(f"The first passages of {plain(one.checkpoint)} did not ship. Evaluate it here to read them.")
+            return None
+    return cached.collection_of(listed[0])
+
+
 def passage_list(rows: Sequence[tuple[int, str, float, str, str]]) -> None:
     """Draw retrieved passages.
 
@@ -201,7 +222,7 @@ def passage_list(rows: Sequence[tuple[int, str, float, str, str]]) -> None:
     }
     items = [
         f'<tr class="{mark or "other"}"><td class="n">{rank}</td><td class="l" title="{language(code).name}">'
-        f'{html.escape(language(code).name)}</td><td class="n">{score:.3f}</td>'
+        f'{html.escape(language(code).name)}</td><td class="n">{"" if isnan(score) else f"{score:.3f}"}</td>'
         f'<td dir="{language(code).direction}">{text_in(code, text)} {marks.get(mark, "")}</td></tr>'
         for rank, code, score, mark, text in rows
     ]

@@ -120,9 +120,10 @@ def _compared(_family: Family, keys: tuple[str, ...], one: float, other: float) 
 
 
 def _systems(family: Family) -> dict[float, list[bias.BiasSums]]:
+    """The ratios of mixed batches, of the seeds whose first passages are kept."""
     systems: dict[float, list[bias.BiasSums]] = {}
     for recipe, evaluation in family.evaluations:
-        if recipe.strategy == "hybrid" and recipe.alpha is not None:
+        if recipe.strategy == "hybrid" and recipe.alpha is not None and evaluation.has_top:
             systems.setdefault(recipe.alpha, []).append(_sums(evaluation, evaluation.key))
     return systems
 
@@ -143,5 +144,9 @@ def alarms(_listed: Listed, key: str) -> pl.DataFrame:
 def _candidates(listed: Listed) -> dict[str, int]:
     if can_read(listed):
         return bias.candidates_of(collection_of(listed))
-    evaluated_on = listed.manifest.collection
+    evaluated_on, packed = listed.manifest.collection, listed.manifest.packed
+    if packed is not None:
+        ends = [*packed.starts[1:], evaluated_on.candidates]
+        languages = evaluated_on.document_languages or evaluated_on.languages
+        return {code: end - start for code, start, end in zip(languages, packed.starts, ends, strict=True)}
     return bias.even_candidates(list(evaluated_on.languages), evaluated_on.candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,14 +109,31 @@ def _collection(key: str) -> engine.Collection:
 
 
 def can_read(listed: Listed) -> bool:
-    """Whether an evaluation's texts can be read here; those of an imported one may be elsewhere."""
-    return listed.manifest.opened_as is not None
+    """Whether an evaluation's texts can be read here; those of an imported or shipped one may be elsewhere."""
+    opened = listed.manifest.opened_as
+    if opened is None:
+        return False
+    return listed.manifest.packed is None or opened.collection not in COLLECTIONS or is_fetched(opened.collection)
+
+
+def is_fetched(name: str) -> bool:
+    """Whether a collection of the catalog is on this machine."""
+    return fetched_folder(name, store()) is not None
 
 
 def can_search(listed: Listed) -> bool:
-    """Whether an evaluation's encoder can be asked; that of an imported one cannot."""
+    """Whether an evaluation's encoder can be asked: not that of an imported one, nor a checkpoint that is not here."""
     opened = listed.manifest.opened_as
-    return opened is not None and opened.encoder is not None
+    if opened is None or opened.encoder is None:
+        return False
+    is_key = re.fullmatch(r"[0-9a-f]{32}", opened.encoder) is not None
+    return not is_key or store().path("checkpoints", opened.encoder).is_dir()
+
+
+def has_top(listed: Listed) -> bool:
+    """Whether an evaluation's first passages are kept; of those that come with the project some are not."""
+    packed = listed.manifest.packed
+    return packed is None or packed.places > 0
 
 
 def collection_of(listed: Listed) -> engine.Collection:

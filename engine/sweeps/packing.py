@@ -62,8 +62,9 @@ def _write(
     """Write one entry, packed against the model that makes it smallest."""
     ranks, top = frames
     of_ranks = min(models, key=lambda model: len(pack_ranks(ranks, model.ranks)), default=None)
-    of_top = min(models, key=lambda model: len(pack_top(top, packed.places, model.top)), default=None)
-    of_top = of_top if packed.places else None
+    of_top = None
+    if packed.places:
+        of_top = min(models, key=lambda model: len(pack_top(top, packed.places, model.top)), default=None)
     keys = {"model": of_ranks.key if of_ranks else None, "top_model": of_top.key if of_top else None}
     changes = {
         "encoder": evaluation.manifest.encoder.model_copy(update={"folder": None}),

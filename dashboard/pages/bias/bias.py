@@ -31,7 +31,7 @@ if cached.summary(one.key).rank_distance.is_empty():
     )
     st.stop()
 if not one.manifest.top_k:
-    st.info("Only where the relevant passages rank was imported, not what else was retrieved: bias cannot be measured.")
+    st.info("This evaluation keeps where the relevant passages rank, not what else was retrieved: choose another one.")
     st.stop()
 
 found, k = bias_data.suite(one, one.key), bias_data.depth(one)

@@ -10,11 +10,10 @@ from engine.collections.languages import language
 
 st.title("What does it retrieve?")
 one = widgets.pick_evaluation()
-if not cached.can_read(one):
-    st.info(f"The texts of {plain(one.collection)} are not on this machine: this evaluation was imported without them.")
+collection = widgets.texts_or_note(one)
+if collection is None:
     st.stop()
 warnings.draw(one)
-collection = cached.collection_of(one)
 codes = one.manifest.collection.languages
 
 own_text = ""

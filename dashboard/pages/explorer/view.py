@@ -16,9 +16,10 @@ from engine.published import paper_points
 from engine.ranks.metrics import label
 from engine.storage import jobs
 from engine.sweeps import prose, results
-from engine.sweeps.uncertainty import UNTRAINED, System
+from engine.sweeps.uncertainty import UNTRAINED, System, systems
 
 UNTRAINED_NAME = "the untrained encoder"
+_DEMO = "demo"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,14 +46,16 @@ class Side:
 
 
 def pick_family() -> results.Family:
-    """Pick a collection and a sweep in the sidebar; without any sweep, say how to get one and stop."""
-    found = cached.families()
-    if not found:
-        _first_steps()
+    """Pick a collection and a sweep in the sidebar; without any sweep of it, say how to get one and stop."""
+    sweeps = cached.families()
+    collections = list(dict.fromkeys(family.collection for family in reversed(sweeps)))
     with st.sidebar:
-        collections = list(dict.fromkeys(family.collection for family in reversed(found)))
-        collection = st.selectbox("Collection", collections, key="collection", bind="query-params")
-        fitting = cached.family_names([family for family in found if family.collection == collection])
+        options = collections if _DEMO in collections else [*collections, _DEMO]
+        collection = st.selectbox("Collection", options, key="collection", bind="query-params")
+    if collection not in collections:
+        _train_demo()
+    with st.sidebar:
+        fitting = cached.family_names([family for family in sweeps if family.collection == collection])
         name = st.selectbox("Sweep", list(reversed(fitting)), key="sweep", bind="query-params")
     family = fitting[name]
     with st.sidebar.expander("Where these numbers come from"):
@@ -73,19 +76,19 @@ def listed(family: results.Family) -> cached.Listed:
     return next(one for one in cached.evaluations() if one.key == family.evaluations[0][1].key)
 
 
-def _first_steps() -> None:
-    """On a fresh machine: train the demo's ratios in the background, show how far it is, and stop the page."""
+def _train_demo() -> None:
+    """Train the demo's ratios in the background where they are not trained, show how far it is, and stop the page."""
     if access.is_shared():
         st.info("The owner of this app has not trained anything yet.", icon=":material/info:")
         st.stop()
     run = cached.start_demo()
     if run.state == "running":
         st.markdown(
-            "Nothing has been trained on this machine yet. The ratios of the **demo** collection are being trained "
-            "right now, in eleven languages, a few seconds a ratio; the first curve appears here by itself."
+            "The ratios of the **demo** collection are being trained on this machine right now, in eleven languages, "
+            "a few seconds a ratio; the first curve appears here by itself."
         )
     else:
-        st.markdown("Nothing has been trained on this machine yet.")
+        st.markdown("The ratios of the **demo** collection are not trained on this machine yet.")
         reason = f"failed: {run.message}" if run.state == "failed" else "was stopped"
         st.warning(f"The training of the demo's ratios {reason}.", icon=":material/warning:")
         st.button("Train them", key="demo", on_click=cached.start_demo, kwargs={"again": True}, type="primary")
@@ -107,11 +110,27 @@ def pick_reference(family: results.Family, points: pl.DataFrame) -> Side:
     """Pick what the chosen ratio is compared with: the untrained encoder or a trained ratio."""
     trained = results.curve(points, "multi_map")["alpha"].to_list()
     options = ([UNTRAINED_NAME] if family.base is not None else []) + [f"alpha = {alpha:g}" for alpha in trained]
-    name = st.selectbox("Compare with", options, key="reference", bind="query-params", width=220)
+    others = {system.label: system for system in systems(family) if system.alpha is None and system != UNTRAINED}
+    name = st.selectbox("Compare with", [*options, *others], key="reference", bind="query-params", width=240)
+    if name in others:
+        return _without_ratio(others[name], family)
     if name == UNTRAINED_NAME:
         values = results.values(family.base)
         return Side(name, values, cached.pairs(family.base.key), False, family.base.key, None, UNTRAINED)
     return at(family, points, trained[options.index(name) - len(options) + len(trained)])
+
+
+def _without_ratio(system: System, family: results.Family) -> Side:
+    """What holds for a baseline: means over its seeds."""
+    members = systems(family)[system]
+    scores = [results.values(one) for one in members]
+    values = {
+        name: sum(row[name] for row in scores) / len(scores)
+        for name in scores[0]
+        if all(row[name] is not None for row in scores)
+    }
+    pairs = results.mean_pairs([cached.pairs(one.key) for one in members])
+    return Side(system.label, values, pairs, False, members[0].key, None, system)
 
 
 def at(family: results.Family, points: pl.DataFrame, alpha: float) -> Side:
@@ -290,7 +309,9 @@ def draw_example(chosen: Side, reference: Side) -> None:
         return
     listed = {one.key: one for one in cached.evaluations()}
     pair = [listed[side.key] for side in sides]
-    collection = cached.collection_of(pair[0])
+    collection = widgets.texts_or_note(*pair)
+    if collection is None:
+        return
     with st.container(horizontal=True):
         query_lang = widgets.pick_language("Query language", collection.languages, key="query")
         changed = cached.most_changed(pair[0].key, pair[1].key, query_lang)
