@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
@@ -72,6 +72,7 @@ def rows_of(languages: Sequence[str], code: str) -> list[int]:
     return [row for row, language in enumerate(languages) if language == code]
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     directions=st.integers(0, 3),
     languages=st.lists(st.sampled_from("abc"), min_size=12, max_size=40),

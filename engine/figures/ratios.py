@@ -11,7 +11,9 @@ import polars as pl
 
 from engine.figures.labels import label_places
 from engine.figures.style import ACCENT, GREY, INK, finish
+from engine.significance.selection import LOWER_IS_BETTER
 from engine.sweeps.results import curve, pareto
+from engine.training.adjusted import adjusted_by
 
 SETTING_COLOURS = {"mono": "#8a5a9e", "cross": "#2a9d8f", "multi": INK, "rank_distance": ACCENT}
 
@@ -25,6 +27,7 @@ def ratio_curve(
     alpha: float | None = None,
     references: Sequence[tuple[float, float, str]] = (),
     selection: pl.DataFrame | None = None,
+    adjusted: bool = False,
 ) -> go.Figure:
     """One figure against alpha: every seed a dot, the mean a line; merged checkpoints as open diamonds.
 
@@ -42,6 +45,7 @@ def ratio_curve(
         alpha: The chosen ratio, drawn as a band.
         references: Published points to draw beside ours: (alpha, value, name); the name begins with the model's.
         selection: Frame of `significance.select` over the ratios.
+        adjusted: Whether the axis spans the heads on adjusted vectors too; else they are drawn only where they fit.
     """
     figure = go.Figure()
     colour = SETTING_COLOURS.get(column, SETTING_COLOURS.get(column.partition("_")[0], GREY))
@@ -52,10 +56,13 @@ def ratio_curve(
     _add_references(figure, references)
     if alpha is not None:
         figure.add_vline(x=alpha, line={"color": GREY, "width": 6}, opacity=0.35)
-    on_the_scale = points.filter(pl.col("alpha").is_not_null())[column].drop_nulls()
+    shown = pl.col("alpha").is_not_null() & (pl.col("strategy").is_in(["hybrid", "merge"]) | adjusted)
+    on_the_scale = points.filter(shown)[column].drop_nulls()
     bar_ends = [*bars.lows, *bars.highs] if bars else []
     low, high = _span([*on_the_scale, *(value for _, value, _ in references), *bar_ends])
-    _add_levels(figure, _levels(points, column, base), low, high, ".0f" if column == "rank_distance" else ".3f")
+    _add_adjusted(figure, points, column, low, high)
+    pattern = ".0f" if column == "rank_distance" else ".3f"
+    _add_levels(figure, _get_levels_info(points, column, base), low, high, pattern)
     figure.update_xaxes(title="alpha", range=[-0.05, 1.05], tickvals=[0, 0.5, 1])
     figure.update_yaxes(range=[low, high], nticks=5)
     return finish(figure, height=270, legend=False)
@@ -242,27 +249,67 @@ def _add_references(figure: go.Figure, references: Sequence[tuple[float, float, 
         )
 
 
-def _levels(points: pl.DataFrame, column: str, base: float | None) -> dict[str, float]:
-    """What has no ratio: the untrained encoder, and the means of the baselines."""
-    baselines = points.filter(pl.col("alpha").is_null() & pl.col(column).is_not_null())
-    means = baselines.group_by("strategy").agg(pl.col(column).mean()).sort("strategy").iter_rows()
-    return ({} if base is None else {"untrained": base}) | dict(means)
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A system beside the ratios: one value, or the range of a curve that lies elsewhere.
+
+    Attributes:
+        name: Its strategy; "untrained" for the base encoder.
+        low, high: Its value twice, or the ends of its curve.
+        is_named: Whether its name is written; a line without a name tells it when pointed at.
+    """
+
+    name: str
+    low: float
+    high: float
+    is_named: bool
+
+    def text(self, pattern: str) -> str:
+        """Name and value."""
+        ends = f"{self.low:{pattern}}" if self.low == self.high else f"{self.low:{pattern}} to {self.high:{pattern}}"
+        return f"{self.name} {ends}"
 
 
-def _add_levels(figure: go.Figure, levels: dict[str, float], low: float, high: float, pattern: str) -> None:
+def _get_levels_info(points: pl.DataFrame, column: str, base: float | None) -> list[_Level]:
+    """What has no ratio, and heads on adjusted vectors; of the adjusted only the best of either kind is named."""
+    known = points.filter(pl.col(column).is_not_null() & ~pl.col("strategy").is_in(["hybrid", "merge"]))
+    means = known.group_by("strategy", "alpha").agg(pl.col(column).mean())
+    ends = means.group_by("strategy").agg(low=pl.col(column).min(), high=pl.col(column).max()).sort("strategy")
+    rows = ends.rows()
+    adjusted = {name: adjusted_by(name) for name, _, _ in rows}
+    named = {name for name, one in adjusted.items() if one is None}
+    for has_head in (False, True):
+        kind = [row for row in rows if (one := adjusted[row[0]]) is not None and one.head == has_head]
+        if kind:
+            lower = column in LOWER_IS_BETTER
+            named.add(min(kind, key=lambda row: row[1])[0] if lower else max(kind, key=lambda row: row[2])[0])
+    levels = [] if base is None else [_Level("untrained", base, base, is_named=True)]
+    return levels + [_Level(name, low, high, name in named) for name, low, high in rows]
+
+
+def _add_levels(figure: go.Figure, levels: list[_Level], low: float, high: float, pattern: str) -> None:
     """Draw what has no ratio as lines, or name it at the edge that it lies behind."""
     above, below = [], []
     places = cycle(["top left", "bottom right", "top right", "bottom left"])  # lines may lie close together
-    for name, value in sorted(levels.items(), key=lambda level: -level[1]):
-        text = f"{name} {value:{pattern}}"
-        if low <= value <= high:
-            annotation = {"text": text, "font": {"color": GREY, "size": 11}}
+    for level in sorted(levels, key=lambda level: -level.high):
+        text = level.text(pattern)
+        if low <= level.low and level.high <= high:
+            if level.low != level.high:
+                continue  # its curve is drawn
+            annotation = {"text": text if level.is_named else "", "font": {"color": GREY, "size": 11}}
             line = {"dash": "dot", "color": GREY, "width": 1}
-            figure.add_hline(y=value, line=line, annotation=annotation, annotation_position=next(places))
-        elif value > high:
-            above.append(f"{text} ↑")
-        else:
-            below.append(f"{text} ↓")
+            figure.add_hline(y=level.low, line=line, annotation=annotation, annotation_position=next(places))
+            figure.add_scatter(
+                x=[0, 0.25, 0.5, 0.75, 1],
+                y=[level.low] * 5,
+                mode="lines",
+                line={"width": 0},
+                hovertemplate=f"{text}<extra></extra>",
+                showlegend=False,
+            )
+        elif level.is_named:
+            side, arrow = (above, "↑") if level.high > high else (below, "↓")
+            side.append(f"{text} {arrow}")
     for y, anchor, texts in ((1, "top", above), (0, "bottom", below)):
         if texts:
             figure.add_annotation(
@@ -275,6 +322,24 @@ def _add_levels(figure: go.Figure, levels: dict[str, float], low: float, high: f
                 font={"color": GREY, "size": 11},
                 showarrow=False,
             )
+
+
+def _add_adjusted(figure: go.Figure, points: pl.DataFrame, column: str, low: float, high: float) -> None:
+    """Draw the curves of heads on adjusted vectors that lie on the axis."""
+    heads = points.filter(pl.col("alpha").is_not_null() & ~pl.col("strategy").is_in(["hybrid", "merge"]))
+    for strategy in heads["strategy"].unique().sort():
+        means = curve(points, column, strategy)
+        if means.is_empty() or not (low <= means["mean"].min() and means["mean"].max() <= high):
+            continue
+        figure.add_scatter(
+            x=means["alpha"],
+            y=means["mean"],
+            mode="lines+markers",
+            name=strategy,
+            line={"color": GREY, "width": 1.5, "dash": "dash"},
+            marker={"symbol": "square", "size": 5},
+            hovertemplate=f"{strategy}: %{{y:.4f}} at alpha %{{x:g}}<extra></extra>",
+        )
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

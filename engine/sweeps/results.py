@@ -167,6 +167,21 @@ def curve(points: pl.DataFrame, column: str, strategy: str = "hybrid") -> pl.Dat
     return kept.group_by("alpha").agg(mean=value.mean(), sd=value.std(), seeds=pl.len()).sort("alpha")
 
 
+def beside_ratios(points: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The systems that are not mixed batches, averaged over seeds.
+
+    Args:
+        points: Frame of `points`.
+        columns: Which of its columns.
+
+    Returns:
+        `strategy`, `alpha`, `seeds`, and the columns; sorted by strategy and alpha.
+    """
+    others = points.filter(pl.col("strategy") != "hybrid")
+    means = [pl.col(column).mean() for column in columns]
+    return others.group_by("strategy", "alpha").agg(pl.len().alias("seeds"), *means).sort("strategy", "alpha")
+
+
 def at(curve: pl.DataFrame, alpha: float) -> tuple[float, bool] | None:
     """A curve's value at a ratio.
 

@@ -220,6 +220,13 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
         help="arXiv 2408.10536 trained all weights of other encoders on other data and printed three ratios: compare "
         "the shapes. Without this switch each axis spans our values, and the paper's stand below it.",
     )
+    heads = points.filter(pl.col("strategy").str.ends_with("+hybrid"))
+    adjusted = not heads.is_empty() and st.toggle(
+        "Draw heads on centred vectors on the same axes",
+        key="adjusted",
+        bind="query-params",
+        help="Heads trained after each language's mean was subtracted: what does the ratio do beyond the mean?",
+    )
     for place, (column, name) in zip(st.columns(4), columns.items(), strict=True):
         place.markdown(f"**{name}**")
         measure, setting = (column, "multi") if column == "rank_distance" else (metric, column.partition("_")[0])
@@ -232,6 +239,7 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             alpha=alpha,
             references=published[column] if drawn else (),
             selection=chosen,
+            adjusted=adjusted,
         )
         place.plotly_chart(figure, key=f"curve-{column}", config=widgets.CHART)
         if published[column]:
@@ -246,6 +254,29 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
         + ". Dashed: the best ratio; a ratio whose bar reaches it does not differ significantly from the best "
         "(95 % interval of the paired difference). Each axis has its own range; a lower rank distance is less biased."
     )
+    _draw_others(points, columns)
+
+
+def _draw_others(points: pl.DataFrame, columns: dict[str, str]) -> None:
+    """The systems beside the ratios as a table: baselines, merged checkpoints, heads on adjusted vectors."""
+    others = results.beside_ratios(points, list(columns))
+    if others.is_empty():
+        return
+    with st.expander("Mix batches, merge checkpoints, or subtract a mean? Everything beside the ratios, as numbers"):
+        digits = {column: "%.0f" if column == "rank_distance" else "%.3f" for column in columns}
+        st.dataframe(
+            others,
+            hide_index=True,
+            column_config={
+                column: st.column_config.NumberColumn(name, format=digits[column]) for column, name in columns.items()
+            },
+        )
+        st.caption(
+            "Means over seeds. centred subtracts the mean vector of each language and role; lir-k projects out each "
+            "language's first k directions; both are estimated on the training collection. A language that it lacks "
+            "keeps its vectors, or, transductive, has its mean from the passages that are evaluated on. +hybrid: a "
+            "head trained on what is left. merge: the checkpoints of alpha 0 and 1 averaged."
+        )
 
 
 def _in_the_paper(points: list[tuple[float, float, str]]) -> str:
