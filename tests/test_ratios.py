@@ -9,7 +9,7 @@ from math import inf, nan
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.collections.structures import SETTINGS
@@ -220,6 +220,7 @@ def test_pairs_are_averaged_and_interpolated_cell_by_cell() -> None:
 GRID = st.one_of(st.none(), st.integers(0, 4).map(float))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(GRID, GRID, GRID), max_size=12))
 def test_the_front_is_what_no_other_row_beats(rows: list[tuple[float | None, ...]]) -> None:
     frame = pl.DataFrame(rows, schema=dict.fromkeys("abc", pl.Float64), orient="row")

@@ -26,6 +26,7 @@ from engine.sweeps.run import results, run_sweep
 from engine.sweeps.sweep import Sweep
 from engine.training import head
 from engine.training import merge as merging
+from engine.training import train as training
 from engine.training.recipe import DEFAULTS, Recipe, Settings
 from tests.builders import write_xquad_r
 from tests.checkpoints import tiny_bert
@@ -199,10 +200,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, *alphas: floa
     """Let the training at these ratios fail."""
     original = head.train_head
 
-    def train_head(queries: object, documents: object, sampler: object, recipe: Recipe, *rest: object) -> object:
+    def train_head(examples: object, held_out: object, recipe: Recipe, *rest: object) -> object:
         if recipe.alpha in alphas:
             raise error
-        return original(queries, documents, sampler, recipe, *rest)
+        return original(examples, held_out, recipe, *rest)
 
     monkeypatch.setattr(head, "train_head", train_head)
 
@@ -246,9 +247,11 @@ def test_a_sweep_of_which_everything_fails_says_why(root: Path, store: Store) ->
     assert results(sweep, store)["strategy"].to_list() == ["untrained"]
 
 
-@pytest.mark.parametrize("where", ["train_head", "write_checkpoint"])
-def test_a_sweep_that_was_stopped_goes_on_where_it_was(root: Path, store: Store, counter: Counter, where: str) -> None:
-    sweep, calls, original = sweep_of(root, alphas=(0.0, 0.25, 0.5, 1.0)), [], getattr(head, where)
+@pytest.mark.parametrize(
+    ("module", "where"), [(head, "train_head"), (training, "write_checkpoint")], ids=["training", "writing"]
+)
+def test_a_sweep_that_was_stopped_goes_on_where_it_was(root, store: Store, counter, module, where: str) -> None:
+    sweep, calls, original = sweep_of(root, alphas=(0.0, 0.25, 0.5, 1.0)), [], getattr(module, where)
 
     def stop_in_the_third(*arguments: object) -> object:
         calls.append(arguments)
@@ -257,7 +260,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(root: Path, store: Store,
         return original(*arguments)
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(head, where, stop_in_the_third)
+        patch.setattr(module, where, stop_in_the_third)
         run_sweep(sweep, store)
     assert results(sweep, store)["alpha"].to_list() == [None, 0.0, 0.25]
     assert not list(store.root.glob("*/.*"))
@@ -365,15 +368,15 @@ def test_only_every_n_th_paragraph_is_evaluated_on(root: Path, store: Store) -> 
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"alphas": (0.0, 1.5)}, ["alpha: 1.5 came", "from 0 to 1"]),
-        ({"alphas": (nan,)}, ["alpha: nan came"]),
+        ({"alphas": (0.0, 1.5)}, ["from 0 to 1, got 1.5"]),
+        ({"alphas": (nan,)}, ["got nan"]),
         ({"alphas": ()}, ["at least one ratio or baseline"]),
         ({"seeds": ()}, ["one seed"]),
         ({"evaluations": ()}, ["one collection to evaluate on"]),
         ({"alphas": (0.0, 0.5), "merges": True}, ["merging needs the ratios 0 and 1"]),
         ({"baselines": ("x-x-x",)}, ["strategy 'x-x-x' is unknown"]),
         ({"method": "half"}, ["method 'half' is unknown"]),
-        ({"seeds": (-1,)}, ["seed: -1 came"]),
+        ({"seeds": (-1,)}, ["got -1"]),
         ({"every": 0}, ["every: 0 came"]),
         ({"encoder": "nothing"}, ["encoder 'nothing'"]),
         ({"training": "nothing"}, ["collection 'nothing'"]),

@@ -16,14 +16,15 @@ from engine.errors import InputError
 from engine.significance import Resampled, compare, select, utility
 from engine.storage.store import digest, shipped_entries
 from engine.sweeps.results import Family
-from engine.sweeps.uncertainty import UNTRAINED, System, answer, choose, ratios_of
+from engine.sweeps.uncertainty import UNTRAINED, System, answer, choose, contrasts, ratios_of
 
 MEASURES = ("map", "hit@1")
 """Metrics that answers are kept for, beside rank distance."""
 WEIGHTS = {"mono": 1.0, "cross": 1.0, "multi": 1.0, "bias": 0.0}
 """Weights of the utility that is kept: those that the explorer begins with."""
 
-_ANSWERS, _SELECTIONS, _COMPARISONS = "answer.json", "selections.parquet", "comparisons.parquet"
+_ANSWER = "answer.json"
+_FRAMES = ("selections", "comparisons", "contrasts")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,11 +37,13 @@ class Kept:
             and null for the utility with `WEIGHTS`), then theirs.
         comparisons: Frames of `significance.compare` of every ratio with the untrained encoder, under each other:
             `alpha`, then theirs.
+        contrasts: `uncertainty.contrasts`.
     """
 
     answer: str
     selections: pl.DataFrame
     comparisons: pl.DataFrame
+    contrasts: pl.DataFrame
 
     def selection(self, measure: str, setting: str | None) -> pl.DataFrame | None:
         """Which ratio is best in a figure; None if that is not kept."""
@@ -76,6 +79,7 @@ def compute(family: Family, found: dict[System, Resampled], seeds: int) -> Kept:
         answer(family.collection, found, seeds),
         pl.concat([*selections, _named(useful, "utility", None)]),
         pl.concat(compared),
+        contrasts(found),
     )
 
 
@@ -84,9 +88,9 @@ def write(kept: Kept, family: Family, folder: Path) -> None:
     place = folder / family.key
     place.mkdir(parents=True)
     text = json.dumps({"of": state(family), "answer": kept.answer}, ensure_ascii=False)
-    (place / _ANSWERS).write_text(text, encoding="utf-8")
-    kept.selections.write_parquet(place / _SELECTIONS, compression="zstd", statistics=False)
-    kept.comparisons.write_parquet(place / _COMPARISONS, compression="zstd", statistics=False)
+    (place / _ANSWER).write_text(text, encoding="utf-8")
+    for name in _FRAMES:
+        getattr(kept, name).write_parquet(place / f"{name}.parquet", compression="zstd", statistics=False)
 
 
 def read(family: Family) -> Kept | None:
@@ -100,10 +104,10 @@ def read(family: Family) -> Kept | None:
     if place is None or not place.is_dir():
         return None
     try:
-        values = json.loads((place / _ANSWERS).read_text(encoding="utf-8"))
+        values = json.loads((place / _ANSWER).read_text(encoding="utf-8"))
         if values["of"] != state(family):
             return None
-        frames = (pl.read_parquet(place / name) for name in (_SELECTIONS, _COMPARISONS))
+        frames = (pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES)
         return Kept(values["answer"], *frames)
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{place}: cannot be read ({error}); install the project again") from error

@@ -131,6 +131,37 @@ def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
     return " ".join(told)
 
 
+def contrasts(found: Mapping[System, Resampled]) -> pl.DataFrame:
+    """What a reviewer would ask of a sweep, tested in the macro means.
+
+    Everything beside the ratios against the best ratio (by multi mAP); the ends of each scale against each other; and
+    heads on adjusted vectors against the same vectors without a head.
+
+    Returns:
+        `one`, `other` (labels of systems), and the columns of `significance.compare` of settings' macro means.
+    """
+    ratios = ratios_of(found)
+    best = System("hybrid", max(ratios, key=lambda alpha: float(ratios[alpha].only("map", "multi").estimate[0])))
+    asked = [(system, best) for system in found if system.strategy != "hybrid"]
+    for strategy in dict.fromkeys(system.strategy for system in found if system.alpha is not None):
+        asked.append((System(strategy, 1.0), System(strategy, 0.0)))
+        adjusted = strategy.removesuffix("+hybrid")
+        if adjusted != strategy:
+            asked += [(system, System(adjusted)) for system in found if system.strategy == strategy]
+    return pl.concat(
+        compare(_macro(found[one]), _macro(found[other])).select(
+            pl.lit(one.label).alias("one"), pl.lit(other.label).alias("other"), pl.all()
+        )
+        for one, other in asked
+        if one in found and other in found
+    )
+
+
+def _macro(resampled: Resampled) -> Resampled:
+    """The settings' macro means alone."""
+    return resampled.take(resampled.rows.with_row_index().filter(pl.col("query_lang").is_null())["index"].to_list())
+
+
 def best_adjusted(found: Mapping[System, Resampled]) -> System | None:
     """The system with the highest multi mAP of those that take the language out and train nothing; None without any."""
     rivals = [
