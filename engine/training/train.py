@@ -24,7 +24,8 @@ from engine.encoders.embedding import embed
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
 from engine.progress import Observer, Progress, silent, unobserved
-from engine.storage.store import SCHEMA_VERSION, Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import SCHEMA_VERSION, Store
 from engine.training import full, head
 from engine.training.head import Course, HardNegatives
 from engine.training.model_card import CARD, card_of
@@ -270,8 +271,7 @@ class _Run:
     def _states(self) -> Iterator[Path]:
         """The folder of the states that an interrupted run goes on from, until the run is at its end."""
         key = checkpoint_key(self.recipe)
-        work = self.store.partial("checkpoints", key)
-        with full.alone_in(work, self.recipe):
+        with self.store.partial("checkpoints", key) as work, full.alone_in(work, self.recipe):
             try:
                 yield work
             except (InputError, TrainingError):  # it would fail again
