@@ -16,7 +16,8 @@ from engine.collections.structures import Collection
 from engine.evaluation.evaluate import Evaluation, find_evaluation, write_evaluation
 from engine.evaluation.manifest import EvaluationManifest
 from engine.ranks.ranking import rank_collection
-from engine.storage.store import Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import Store
 
 MEASURES = {
     "map": AP,

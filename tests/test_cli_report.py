@@ -63,7 +63,7 @@ def test_its_options_reach_the_report(run: Run, tmp_path: Path) -> None:
 def test_a_report_is_not_overwritten_without_force(run: Run, tmp_path: Path) -> None:
     assert run(*QUICK)[0] == 0
     before = files_of(tmp_path / "out")
-    assert the_error(run("--format", "csv")) == "out: exists already; give another folder, or --force to replace it"
+    assert the_error(run("--format", "csv")) == "out: already exists; give another folder, or --force to replace it"
     assert files_of(tmp_path / "out") == before
     assert run("--format", "csv", "--include", "tables", "--force")[0] == 0
     assert "report.md" not in files_of(tmp_path / "out")

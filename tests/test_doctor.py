@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import shutil
-import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -15,10 +14,10 @@ import torch
 
 from engine.collections.catalog import COLLECTIONS, fetch_collection
 from engine.commands import diagnosis
-from engine.commands.diagnosis import Finding, check
+from engine.commands.diagnosis import Finding, check, clean
 from engine.report.render import images
 from engine.storage.store import Store
-from tests.builders import write_entry
+from tests.builders import python_with_store, read_entry, write_entry
 
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.txt"
 
@@ -128,15 +127,50 @@ def test_broken_entries_and_leftovers_are_told(store: Store) -> None:
         write_entry(store, key)
     (store.path("embeddings", "short") / "vectors.bin").write_bytes(b"")
     (store.path("embeddings", "gone") / "vectors.bin").unlink()
-    old, new = (store.partial("embeddings", key) for key in ("old", "new"))
-    os.utime(old, (time.time() - 10**6,) * 2)
-    found = findings(store)
+    assert store.get("embeddings", "gone") is None
+    write_entry(store, "gone")
+    (store.path("embeddings", "gone") / "vectors.bin").unlink()
+    (aside,) = store.leftovers()
+    with store.partial("embeddings", "old") as old:
+        pass
+    with store.partial("embeddings", "new") as new:
+        found = findings(store)
     assert found["embeddings/short"].state == "vectors.bin has 0 bytes, not 256"
     assert found["embeddings/gone"].state == "vectors.bin is missing"
     assert "made anew" in found["embeddings/gone"].advice
     assert "embeddings/whole" not in found
-    assert found[f"embeddings/{old.name}"] == Finding(f"embeddings/{old.name}", "left over", False, f"delete {old}")
+    advice = "python -m engine doctor --clean removes it"
+    for path, what in ((old, advice), (aside, f"delete {aside}")):
+        name = f"embeddings/{path.name}"
+        assert found[name] == Finding(name, "left over, 0 MB", False, what)
     assert f"embeddings/{new.name}" not in found
+
+
+def test_cleaning_removes_what_killed_processes_left_and_nothing_else(store: Store) -> None:
+    entry = read_entry(write_entry(store))
+    (write_entry(store, "bad") / "vectors.bin").unlink()
+    assert store.get("embeddings", "bad") is None
+    code = """
+with store.partial("embeddings", "left") as parts, store.writing("embeddings", "left", {}) as made:
+    (parts / "0.npy").write_bytes(bytes(2_000_000))
+    print("ready", flush=True)
+    input()
+"""
+    process = python_with_store(store, code)
+    assert process.stdout.readline() == "ready\n"
+    assert [line.split()[0] for line in clean(store)] == ["kept", "kept"]
+    process.kill()
+    process.communicate()
+    with store.partial("checkpoints", "mine") as mine:
+        lines = clean(store)
+        assert mine.is_dir()
+    assert f"kept {mine}: a running process uses it, or may use it" in lines
+    assert sorted(line.split()[0] for line in lines) == ["kept", "removed", "removed"]
+    assert f"removed {store.root / 'embeddings' / '.partial-left'} (2 MB)" in lines
+    assert [path.name.split("-")[0] for path in (store.root / "embeddings").glob(".*")] == [".broken"]
+    assert read_entry(store.path("embeddings", "k")) == entry
+    assert clean(store) == [f"removed {mine} (0 MB)"]
+    assert clean(store) == ["nothing to remove: no unfinished files were left in the cache"]
 
 
 def test_runs_are_counted_without_a_warning(store: Store, caplog: pytest.LogCaptureFixture) -> None:

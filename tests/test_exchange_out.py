@@ -17,7 +17,6 @@ from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
 from engine.exchange import exporting
 from engine.exchange.beir import write_beir
-from engine.exchange.files import making
 from engine.exchange.ids import names_of, read_map, write_map
 from tests import builders
 from tests.exchange_builders import evaluated
@@ -101,7 +100,7 @@ def test_nothing_is_written_over_without_force(tiny_collection, tiny_folder, sto
     first, second = (evaluated(tiny_collection, store, seed=seed) for seed in (0, 1))
     exchange.export_evaluation(first, store, out, ["csv"])
     before = files(out)
-    with pytest.raises(InputError, match="out: already exists; give another folder, or allow to write over it"):
+    with pytest.raises(InputError, match="out: already exists; give another folder, or --force to replace it"):
         exchange.export_evaluation(second, store, out, ["csv"])
     assert files(out) == before
     exchange.export_evaluation(second, store, out, ["csv"], force=True)
@@ -138,24 +137,6 @@ def test_an_export_that_fails_leaves_nothing_and_harms_nothing(
     with pytest.raises(InputError, match="No space left"):
         exchange.export_evaluation(evaluation, store, tmp_path / "out", ["beir"], force=True)
     assert files(tmp_path / "out") == before
-
-
-def test_while_it_is_made_nothing_stands_under_the_final_name(tmp_path) -> None:
-    with pytest.raises(KeyboardInterrupt), making(tmp_path / "out", force=False) as made:
-        (made / "half").write_text("x")
-        assert not (tmp_path / "out").exists()
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_empty_folder_is_filled_and_other_places_are_refused(tiny_collection, store, tmp_path) -> None:
-    evaluation = evaluated(tiny_collection, store)
-    (tmp_path / "empty").mkdir()
-    assert exchange.export_evaluation(evaluation, store, tmp_path / "empty", ["csv"])
-    (tmp_path / "file").write_text("x")
-    for place in (tmp_path / "file", tmp_path / "gone" / "out"):
-        with pytest.raises(InputError, match="cannot be made; give a new folder in a folder that exists"):
-            exchange.export_evaluation(evaluation, store, place, ["csv"], force=True)
 
 
 def test_an_unknown_format_is_refused(tiny_collection, store, tmp_path) -> None:

@@ -340,8 +340,12 @@ train(*recipe_for(Path(sys.argv[1]), made_up_collection(), method="full"), Store
 
 def test_a_recipe_that_another_process_trains_is_refused(folders, collection: Collection, store: Store) -> None:
     recipe, encoder, part = recipe_for(folders["bert"], collection, method="full")
-    work = store.partial("checkpoints", checkpoint_key(recipe))
-    with FileLock(work / "lock"), pytest.raises(TrainingError, match="another process is training it; wait for it"):
+    other = "another process is training it; wait for it"
+    with (
+        store.partial("checkpoints", checkpoint_key(recipe)) as work,
+        FileLock(work / "lock"),
+        pytest.raises(TrainingError, match=other),
+    ):
         train(recipe, encoder, part, store)
     assert work.is_dir()
 

@@ -15,7 +15,8 @@ from engine.encoders.catalog import ENCODERS
 from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, FetchError, InputError
-from engine.storage.store import Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import Store
 from tests.builders import contents, write_xquad_r
 from tests.checkpoints import SENTENCES, tiny_bert, tiny_xlm_roberta
 

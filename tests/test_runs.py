@@ -15,16 +15,18 @@ import pytest
 
 from engine.errors import InputError, StoreError
 from engine.progress import WHOLE
-from engine.storage import jobs
-from engine.storage.jobs import Reporter, Run, all_runs, delete, log_tail, losses, read, running, start, stop
-from engine.storage.store import Store, digest
+from engine.storage import job_process, jobs
+from engine.storage.digest import digest
+from engine.storage.job_process import Reporter, running
+from engine.storage.jobs import Run, all_runs, delete, log_tail, losses, read, start, stop
+from engine.storage.store import Store
 
 ROOT = Path(jobs.__file__).resolve().parents[2]
 AS_A_RUN = """
 import json, os, sys, time
 sys.path.insert(0, os.getcwd())
 from pathlib import Path
-from engine.storage.jobs import running
+from engine.storage.job_process import running
 from engine.storage.store import Store
 
 _, _, _, _, key, what, *_ = sys.argv
@@ -105,7 +107,7 @@ def test_a_run_is_started_watched_and_stopped(launch: Callable[..., Run], store:
 
 
 def test_starting_it_again_joins_the_one_that_runs(launch: Callable[..., Run], store: Store, monkeypatch) -> None:
-    monkeypatch.setattr(jobs, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(job_process, "_LOOK_SECONDS", 0.05)
     first = launch("wait")
     again = launch("wait")
     until(store, first.key, is_training)

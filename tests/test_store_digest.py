@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engine.storage.store import digest, file_digest
+from engine.storage.digest import digest, file_digest
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,7 +84,7 @@ def test_an_array_is_its_values_not_their_layout():
 
 
 def test_a_digest_is_the_same_in_another_process():
-    code = "from engine.storage.store import digest; print(digest('ä', {'b': 1.5, 'a': [None, True]}))"
+    code = "from engine.storage.digest import digest; print(digest('ä', {'b': 1.5, 'a': [None, True]}))"
     runs = [
         subprocess.run(  # noqa: S603
             [sys.executable, "-c", code], cwd=_ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True

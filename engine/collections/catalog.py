@@ -9,7 +9,8 @@ from pathlib import Path
 from engine.collections.download import download
 from engine.errors import FetchError, InputError
 from engine.progress import Progress, silent
-from engine.storage.store import Store, digest, file_digest
+from engine.storage.digest import digest, file_digest
+from engine.storage.store import Store
 
 _LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
 _DATA = "data"  # folder of the collection's own files in its entry, apart from the manifest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.collections.structures import Collection
-from engine.storage.store import digest
+from engine.storage.digest import digest
 
 
 def collection_digest(collection: Collection) -> str:

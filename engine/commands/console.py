@@ -29,7 +29,7 @@ def watched(run: str | None) -> Iterator[Callable[[], AbstractContextManager[Not
     if run is None:
         yield _bars
         return
-    from engine.storage.jobs import running
+    from engine.storage.job_process import running
     from engine.storage.store import Store
 
     with running(Store(), run) as reporter:

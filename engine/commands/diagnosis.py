@@ -120,7 +120,26 @@ def _broken(store: Store) -> Iterator[Finding]:
                     f"{kind}/{key[:8]}", fault, good=False, advice="it is set aside and made anew when next used"
                 )
     for path in store.leftovers():
-        yield Finding(f"{path.parent.name}/{path.name}", "left over", good=False, advice=f"delete {path}")
+        state = f"left over, {_size(path) / 1e6:.0f} MB"
+        advice = f"delete {path}" if store.is_set_aside(path) else "python -m engine doctor --clean removes it"
+        yield Finding(f"{path.parent.name}/{path.name}", state, good=False, advice=advice)
+
+
+def clean(store: Store | None = None) -> list[str]:
+    """Remove what killed processes left unfinished in the cache.
+
+    Args:
+        store: The cache to clean; by default the usual one.
+
+    Returns:
+        What was removed and what was kept, a line each.
+    """
+    store = store or Store()
+    sizes = {path: _size(path) for path in store.unfinished()}
+    removed, kept = store.clean()
+    lines = [f"removed {path} ({sizes.get(path, 0) / 1e6:.0f} MB)" for path in removed]
+    lines += [f"kept {path}: a running process uses it, or may use it" for path in kept]
+    return lines or ["nothing to remove: no unfinished files were left in the cache"]
 
 
 def _size(folder: Path) -> int:

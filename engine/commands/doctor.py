@@ -10,14 +10,23 @@ from engine.commands.console import out
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     doctor = commands.add_parser("doctor", help="what is installed, fetched, cached, and what is missing")
+    doctor.add_argument(
+        "--clean",
+        action="store_true",
+        help="remove unfinished files that killed processes left in the cache; interrupted work then begins anew",
+    )
     doctor.set_defaults(command=_doctor)
 
 
 def _doctor(options: argparse.Namespace) -> None:
     from rich.table import Table
 
-    from engine.commands.diagnosis import check
+    from engine.commands.diagnosis import check, clean
 
+    if options.clean:
+        for line in clean():
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        return
     table = Table("", "what", "state", "what to do")
     for finding in check():
         table.add_row("[green]ok[/]" if finding.good else "[yellow]![/]", finding.what, finding.state, finding.advice)

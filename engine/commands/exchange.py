@@ -36,7 +36,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     take.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to make")
     take.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of the collection out")
-    take.add_argument("--force", action="store_true", help="write over an earlier export")
+    take.add_argument("--force", action="store_true", help="replace an earlier export")
     take.set_defaults(command=_export)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.commands.console import out
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     reference = commands.add_parser("reference", help="build the results that ship with the project")
     actions = reference.add_subparsers(required=True, metavar="ACTION")

@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     report.add_argument("--width", default="column", help="of printed figures: column (3.3 in) or full (6.9 in)")
     report.add_argument("--font", default="serif", help="of printed figures: serif or sans")
     report.add_argument("--zip", action="store_true", help="pack it as DIR.zip too")
-    report.add_argument("--force", action="store_true", help="replace a report that is there")
+    report.add_argument("--force", action="store_true", help="replace an earlier report")
     report.set_defaults(command=_report)
 
 

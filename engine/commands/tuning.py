@@ -8,7 +8,7 @@ from engine.commands.console import numbers, out, say_split
 from engine.commands.encoders import add_encoder, encoder_options
 
 
-def add(commands: argparse._SubParsersAction) -> None:
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     tune = commands.add_parser(
         "tune", help="choose steps, learning rate and temperature of a head on held-out training questions"
@@ -39,9 +39,15 @@ def _tune(options: argparse.Namespace) -> None:
         options.train, store, skip_invalid=options.skip_invalid, split=options.train_split, purpose="training"
     )
     say_split("tuned on", collection)
-    names = ("steps", "learning_rates", "temperatures", "alphas", "hold_out", "seed")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    grid = Grid(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    usual = Grid()
+    grid = Grid(
+        steps=tuple(options.steps or usual.steps),
+        learning_rates=tuple(options.learning_rates or usual.learning_rates),
+        temperatures=tuple(options.temperatures or usual.temperatures),
+        alphas=tuple(options.alphas or usual.alphas),
+        hold_out=usual.hold_out if options.hold_out is None else options.hold_out,
+        seed=usual.seed if options.seed is None else options.seed,
+    )
     with options.progress() as progress:
         scores = tune(encoder, TrainingSet(collection), store, grid, progress=progress)
     table = Table("steps", "learning rate", "temperature", "mono", "cross", "multi", "mean", caption="held-out mAP")

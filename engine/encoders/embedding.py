@@ -13,7 +13,8 @@ from engine.encoders.adjustment import LanguageAdjustment
 from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
 from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
-from engine.storage.store import SCHEMA_VERSION, Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import SCHEMA_VERSION, Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -154,27 +155,26 @@ def _encode_into(
     stage = f"encode {'queries' if role == 'query' else 'passages'}"
     total, done = sum(map(len, different)), 0
     shards = []
-    partial = store.partial("embeddings", key)
-    for start in range(0, len(different), SHARD_TEXTS):
-        part = different[start : start + SHARD_TEXTS]
-        file = partial / f"{start:08d}.npy"
-        vectors = _read_shard(file, len(part))
-        if vectors is None:
-            progress(stage, done, total)
-            vectors = _in_range(encoder.encode(part, role), part, encoder)
-            try:
-                store.write_array(file, vectors)
-            except StoreError:
-                if store.get("embeddings", key) is None:
-                    raise
-                return  # another process has finished the entry and cleared the shards away
-        shards.append(vectors)
-        done += sum(map(len, part))
-    progress(stage, total, total)
-    row = {text: i for i, text in enumerate(different)}
-    vectors = np.concatenate(shards)[[row[text] for text in texts]]
-    _write_entry(store, key, encoder, role, vectors)
-    store.discard_partial("embeddings", key)
+    with store.partial("embeddings", key) as partial:
+        for start in range(0, len(different), SHARD_TEXTS):
+            part = different[start : start + SHARD_TEXTS]
+            file = partial / f"{start:08d}.npy"
+            vectors = _read_shard(file, len(part))
+            if vectors is None:
+                progress(stage, done, total)
+                vectors = _in_range(encoder.encode(part, role), part, encoder)
+                try:
+                    store.write_array(file, vectors)
+                except StoreError:
+                    if store.get("embeddings", key) is None:
+                        raise
+                    return  # another process has finished the entry and cleared the shards away
+            shards.append(vectors)
+            done += sum(map(len, part))
+        progress(stage, total, total)
+        row = {text: i for i, text in enumerate(different)}
+        _write_entry(store, key, encoder, role, np.concatenate(shards)[[row[text] for text in texts]])
+        store.discard_partial("embeddings", key)
 
 
 def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: NDArray[np.float32]) -> None:

@@ -19,7 +19,7 @@ from engine.encoders.folder import ADJUSTMENT, ModelFolder, read_object
 from engine.encoders.loading import DTYPES, check_loadable, load, preferred_dtype
 from engine.encoders.prompts import own_prompts
 from engine.errors import InputError
-from engine.storage.store import digest, file_digest
+from engine.storage.digest import digest, file_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import InputError
-from engine.storage.store import file_digest
+from engine.storage.digest import file_digest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

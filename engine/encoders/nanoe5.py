@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.errors import InputError
-from engine.storage.store import Store, digest, file_digest
+from engine.storage.digest import digest, file_digest
+from engine.storage.store import Store
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

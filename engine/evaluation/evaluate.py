@@ -27,7 +27,8 @@ from engine.ranks import metrics
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import RANKS, TOP, read_frame
 from engine.ranks.similarity import as_inner_products
-from engine.storage.store import SCHEMA_VERSION, Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import SCHEMA_VERSION, Store
 
 TOP_K = 100
 FIGURES = "figures.json"

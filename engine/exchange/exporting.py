@@ -12,7 +12,7 @@ from engine.collections.catalog import COLLECTIONS, SHIPPED
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation
 from engine.exchange.beir import write_beir
-from engine.exchange.files import making, write_json
+from engine.exchange.files import write_json
 from engine.exchange.ids import Names, open_evaluated, open_named
 from engine.exchange.imported import stored_names
 from engine.exchange.lists import lists_of
@@ -20,6 +20,7 @@ from engine.exchange.mteb import write_result
 from engine.exchange.runs import write_trec
 from engine.exchange.sidecar import SIDECAR
 from engine.exchange.tables import write_tables
+from engine.storage.folders import output
 from engine.storage.store import MANIFEST, Store
 from engine.training.model_card import CARD, card_of
 
@@ -76,7 +77,7 @@ def export_evaluation(
         store: Where its collection is.
         out: The folder to make.
         formats: Names in `FORMATS`.
-        force: Write over what an earlier export of the same formats left.
+        force: Replace what an earlier export of the same formats left.
         depth: How many passages a list of a run holds; None for as many as the evaluation keeps.
 
     Returns:
@@ -95,7 +96,7 @@ def export_evaluation(
         "parquet": lambda folder: write_tables(evaluation, folder, "parquet"),
         "csv": lambda folder: write_tables(evaluation, folder, "csv"),
     }
-    with making(out, force=force) as made:
+    with output(out, force=force) as made:
         for name in formats:
             folder = made / name if len(formats) > 1 else made
             folder.mkdir(exist_ok=True)
@@ -114,7 +115,7 @@ def export_collection(
         name: Catalog name or folder.
         store: Where fetched collections are.
         out: The folder to make.
-        force: Write over an earlier export.
+        force: Replace an earlier export.
         skip_invalid: Leave unusable rows out.
 
     Returns:
@@ -123,7 +124,7 @@ def export_collection(
     Raises:
         InputError: If the collection cannot be read, or the folder already exists.
     """
-    with making(out, force=force) as made:
+    with output(out, force=force) as made:
         write_beir(*open_named(name, store, skip_invalid=skip_invalid), made)
     return _files(out)
 
@@ -135,7 +136,7 @@ def export_checkpoint(key: str, store: Store, out: Path, *, force: bool = False)
         key: Its key, or the first digits of it.
         store: Where it is.
         out: The folder to make.
-        force: Write over an earlier export.
+        force: Replace an earlier export.
 
     Returns:
         The files.
@@ -149,7 +150,7 @@ def export_checkpoint(key: str, store: Store, out: Path, *, force: bool = False)
     if len(found) != 1 or store.get("checkpoints", found[0]) is None:
         raise InputError(f"checkpoint {key!r}: {len(found)} are stored; give the key that training printed")
     source = store.path("checkpoints", found[0])
-    with making(out, force=force) as made:
+    with output(out, force=force) as made:
         left_out = shutil.ignore_patterns(MANIFEST, CARD)
         shutil.copytree(source, made, ignore=left_out, dirs_exist_ok=True)
         (made / CARD).write_text(card_of(source, evaluations(store)), encoding="utf-8")

@@ -22,7 +22,8 @@ from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, check_unchanged
 from engine.exchange.files import numbered_lines
-from engine.storage.store import Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import Store
 
 MAP = "languages.tsv"
 _COLUMNS = ("kind", "id", "lang", "question")

@@ -22,7 +22,8 @@ from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationMa
 from engine.exchange.ids import Names, open_named
 from engine.ranks.metrics import METRICS, label
 from engine.ranks.schema import RANKS, TOP, check_frame
-from engine.storage.store import SCHEMA_VERSION, Store, digest, file_digest
+from engine.storage.digest import digest, file_digest
+from engine.storage.store import SCHEMA_VERSION, Store
 
 NAMES = ("query_names", "document_names")
 """Frames of an entry that hold its collection's ids."""

@@ -17,7 +17,8 @@ from engine.exchange.imported import Arrival, Known, known_collection, store_arr
 from engine.exchange.kinds import DESCRIPTIONS, EXPECTED, Kind, kind_of
 from engine.exchange.mteb import META, read_result
 from engine.exchange.sidecar import SIDECAR, read_sidecar
-from engine.storage.store import SCHEMA_VERSION, Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import SCHEMA_VERSION, Store
 
 _BY_SUFFIX: dict[str, Kind] = {".json": "result", ".parquet": "ranks", ".csv": "ranks"}
 """What a file is taken for whose content is of no known kind; any other is read as a run, which says what is wrong."""

@@ -1,16 +1,16 @@
-"""A folder that appears whole or not at all, and a zip of it."""
+"""The place of a report: whether it may be written there, which files an earlier one left, and a zip of it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import uuid
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import InputError
+from engine.storage.folders import check_free, files_in
 
 RUN = "run.json"
 """The file that makes a folder a report: what determined its numbers."""
@@ -18,67 +18,22 @@ RUN = "run.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip knows
 
 
-def check_free(folder: Path, *, force: bool, zipped: bool) -> None:
+def check_place(folder: Path, *, force: bool, zipped: bool) -> None:
     """Refuse a place that may not or cannot be written, before any work is done.
 
     Args:
         folder: Where the report goes.
-        force: Whether a report that is there may be replaced.
+        force: Whether an earlier report may be replaced.
         zipped: Whether a zip goes beside it.
 
     Raises:
         InputError: If something is there that may not be replaced, or the place cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; give a folder that does not exist yet")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not force:
-            raise InputError(f"{folder}: exists already; give another folder, or --force to replace it")
-        if not _is_report(folder):
-            raise InputError(f"{folder}: holds something else than a report and is not replaced; give another folder")
+    check_free(folder, force=force)
+    if folder.is_dir() and any(folder.iterdir()) and _report(folder) is None:
+        raise InputError(f"{folder}: holds something else than a report and is not replaced; give another folder")
     if zipped and zip_of(folder).exists() and not force:
-        raise InputError(f"{zip_of(folder)}: exists already; give another folder, or --force to replace it")
-    place = next(parent for parent in folder.absolute().parents if parent.exists())
-    if not place.is_dir():
-        raise InputError(f"{folder}: {place} is a file; give a place in a folder")
-
-
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[Path]:
-    """Make a folder: yields a temporary one beside it to fill; on a clean exit it takes the place of the folder.
-
-    Whatever happens, half a folder never stands under the name, and what stood there stays until the new one is whole.
-
-    Args:
-        folder: Its name; checked by `check_free`.
-
-    Raises:
-        InputError: If it cannot be written.
-    """
-    final = folder.absolute()
-    sign = uuid.uuid4().hex[:8]
-    temporary, old = (final.with_name(f".{kind}-{final.name}-{sign}") for kind in ("making", "replaced"))
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        _take_place(temporary, final, old)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); give another place") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if final.exists():
-            shutil.rmtree(old, ignore_errors=True)
-
-
-def _take_place(temporary: Path, final: Path, old: Path) -> None:
-    try:
-        if final.exists():
-            final.rename(old)
-        temporary.rename(final)
-    except BaseException:  # an interrupt between the two, too
-        if old.exists() and not final.exists():
-            old.rename(final)
-        raise
+        raise InputError(f"{zip_of(folder)}: already exists; give another folder, or --force to replace it")
 
 
 def zip_of(folder: Path) -> Path:
@@ -108,8 +63,22 @@ def pack(folder: Path) -> Path:
     return final
 
 
-def _is_report(folder: Path) -> bool:
-    """Whether a folder was written as a report."""
-    with contextlib.suppress(OSError, ValueError):
-        return "report" in json.loads((folder / RUN).read_text(encoding="utf-8"))
-    return False
+def write_run(folder: Path, run: Mapping[str, object]) -> None:
+    """Write what determined a report's numbers, last of all its files, and which files it has."""
+    listed = {**run, "files": sorted({*files_in(folder), RUN})}
+    text = json.dumps(listed, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    (folder / RUN).write_text(text, encoding="utf-8", newline="\n")
+
+
+def written_before(folder: Path) -> list[str]:
+    """The files of an earlier report in a folder, as it lists them."""
+    files = (_report(folder) or {}).get("files")
+    return [file for file in files if isinstance(file, str)] if isinstance(files, list) else []
+
+
+def _report(folder: Path) -> dict[str, object] | None:
+    """What a folder's report says of itself; None if it is not the folder of a report."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        return run if isinstance(run, dict) and "report" in run else None
+    return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from engine.report.render.markdown import as_document, as_markdown
 from engine.report.request import Request
 from engine.report.sections import Content, compose
 from engine.report.tables import as_csv, as_parquet
+from engine.storage.folders import output
 from engine.storage.store import Store
 from engine.sweeps.results import Family
 
@@ -58,7 +58,7 @@ def write_report(
         request: What is asked for.
         out: The folder to make.
         store: Where evaluations, checkpoints and texts are.
-        force: Whether a report that is there may be replaced.
+        force: Whether an earlier report may be replaced.
         zipped: Whether to pack it as well.
         progress: Told how far it is.
 
@@ -66,13 +66,14 @@ def write_report(
         InputError: If the place may not or cannot be written, a ratio is not trained, or only images are asked for and
             no browser is there to draw them.
     """
-    folders.check_free(out, force=force, zipped=zipped)
+    folders.check_place(out, force=force, zipped=zipped)
     if set(request.formats) == set(request.images) and browser() is None:
         raise InputError(f"format {', '.join(request.formats)}: {NEEDED}")
     found = gather(family, request, progress=progress)
     content = compose(found, store, progress=progress)
-    with folders.writing(out) as made:
+    with output(out, force=force, known=folders.written_before(out)) as made:
         notes = [*content.notes, *_write(content, request, made, progress)]
+        folders.write_run(made, content.run)
         files = {
             path.relative_to(made).as_posix(): path.stat().st_size for path in sorted(made.rglob("*")) if path.is_file()
         }
@@ -82,7 +83,6 @@ def write_report(
 def _write(content: Content, request: Request, made: Path, progress: Progress) -> list[str]:
     """Fill the folder; returns what could not be done."""
     formats = request.formats
-    _text(made / folders.RUN, json.dumps(content.run, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     if "html" in formats:
         _text(made / "report.html", as_page(content))
     if "md" in formats:

@@ -1,5 +1,7 @@
 """Commands of the engine as processes of their own: started, watched through files, stopped, resumed.
 
+This is the side of whoever starts and watches; what the process itself does is in `job_process`.
+
 A run is a folder `runs/<key>/`; the key is a digest of the command's arguments, so that starting the same command again
 joins the one that is running, or resumes it. The process holds a lock on the folder for as long as it lives, which is
 how others know that it lives; it leaves `status.json` for whoever watches, and `log.txt`.
@@ -15,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,17 +25,15 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 
 from engine.errors import InputError
-from engine.progress import WHOLE
-from engine.storage.store import Store, digest, disk_error
+from engine.storage.digest import digest
+from engine.storage.store import Store, disk_error
 
 State = Literal["running", "finished", "failed", "stopped"]
 
 LOSSES = "losses.jsonl"
 
-_STOP = "stop"  # asks a process that has not come up yet to stop
+STOP = "stop"  # asks a process that has not come up yet to stop
 
-_STATUS_EVERY_SECONDS = 0.3
-_LOOK_SECONDS = 2  # who looks whether a process lives holds its lock for a moment
 _STARTING_SECONDS = 60  # how long a process may take from its start to its first sign of life
 _INTERRUPTED = 130
 
@@ -93,18 +93,18 @@ def start(arguments: Sequence[str], store: Store, title: str) -> Run:
     key = digest("run", list(arguments))
     if not _is_running(store, key):
         try:
-            _launch(_folder(store, key), key, arguments, store, title)
+            _launch(run_folder(store, key), key, arguments, store, title)
         except OSError as error:
-            raise disk_error(error, _folder(store, key)) from error
+            raise disk_error(error, run_folder(store, key)) from error
     return read(store, key)
 
 
 def _launch(folder: Path, key: str, arguments: Sequence[str], store: Store, title: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _STOP).unlink(missing_ok=True)
+    (folder / STOP).unlink(missing_ok=True)
     now = time.time()
-    _write(folder / "run.json", {"title": title, "arguments": list(arguments), "started": now})
-    _write(folder / "status.json", {"state": "running", "stage": "start", "updated": now, "starting": True})
+    write_json(folder / "run.json", {"title": title, "arguments": list(arguments), "started": now})
+    write_json(folder / "status.json", {"state": "running", "stage": "start", "updated": now, "starting": True})
     with (folder / "log.txt").open("ab") as log:
         _started[folder, now] = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", "engine", "--run", key, *arguments],
@@ -123,7 +123,7 @@ def read(store: Store, key: str) -> Run:
     Raises:
         InputError: If there is none.
     """
-    folder = _folder(store, key)
+    folder = run_folder(store, key)
     try:
         about, status = (_read_object(folder / name) for name in ("run.json", "status.json"))
         if status["state"] == "running" and not _alive(folder):
@@ -177,10 +177,10 @@ def all_runs(store: Store) -> list[Run]:
 
 def stop(store: Store, key: str) -> None:
     """Ask a run to stop: what it has finished is kept, and starting it again goes on from there."""
-    folder = _folder(store, key)
+    folder = run_folder(store, key)
     with contextlib.suppress(OSError, ValueError, KeyError):  # it has gone
         if _read_object(folder / "status.json").get("starting"):
-            (folder / _STOP).touch()
+            (folder / STOP).touch()
         pid = _read_object(folder / "status.json")["pid"]  # again, for it may have come up meanwhile
         if _alive(folder):
             os.kill(pid, signal.SIGINT)
@@ -194,12 +194,12 @@ def delete(store: Store, key: str) -> None:
     """
     if _is_running(store, key):
         raise InputError(f"run {key[:8]}: it is running; stop it first")
-    shutil.rmtree(_folder(store, key), ignore_errors=True)
+    shutil.rmtree(run_folder(store, key), ignore_errors=True)
 
 
 def losses(store: Store, key: str) -> list[dict[str, Any]]:
     """A training run's losses so far: `what` (the checkpoint), `step`, `loss`; of a step done again, the latest."""
-    file = _folder(store, key) / LOSSES
+    file = run_folder(store, key) / LOSSES
     found = {}
     for line in file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []:
         with contextlib.suppress(ValueError, KeyError, TypeError):  # the process was killed while it wrote the line
@@ -210,7 +210,7 @@ def losses(store: Store, key: str) -> list[dict[str, Any]]:
 
 def log_tail(store: Store, key: str, lines: int = 40) -> str:
     """The last lines of a run's log."""
-    return _log_lines(_folder(store, key), lines)
+    return _log_lines(run_folder(store, key), lines)
 
 
 def _log_lines(folder: Path, lines: int) -> str:
@@ -219,86 +219,8 @@ def _log_lines(folder: Path, lines: int) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-@contextlib.contextmanager
-def running(store: Store, key: str) -> Iterator[Reporter]:
-    """Be the process of a run: hold its lock, report its progress, and leave its end behind.
-
-    Raises:
-        InputError: If another process is this run already.
-    """
-    folder = _folder(store, key)
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=_LOOK_SECONDS)
-    except Timeout as error:
-        raise InputError(f"run {key[:8]}: it is running already") from error
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a starter in the background hands on that it ignores it
-    reporter = Reporter(folder)
-    try:
-        if (folder / _STOP).exists():
-            raise KeyboardInterrupt
-        yield reporter
-    except KeyboardInterrupt:
-        reporter.end("stopped")
-        raise
-    except Exception as error:
-        reporter.end("failed", " ".join(str(error).split()) or type(error).__name__)
-        raise
-    else:
-        reporter.end("finished")
-    finally:
-        lock.release()
-
-
-class Reporter:
-    """A `Progress` that writes `status.json`."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._written = folder, 0.0
-        self._begun: dict[str, tuple[float, float, float]] = {}
-        self._status: dict[str, Any] = {"state": "running", "stage": "start", "pid": os.getpid()}
-        self._save()
-
-    def __call__(self, stage: str, done: float, total: float) -> None:
-        """Take note of a step."""
-        now = time.time()
-        begun, first, last = self._begun.get(stage, (now, done, done))
-        if done < last:  # the stage begins again with the next checkpoint
-            begun, first = now, done
-        self._begun[stage] = begun, first, done
-        rate = (done - first) / (now - begun) if now > begun else 0.0
-        left = (total - done) / rate if rate > 0 else None
-        new = stage not in (WHOLE, self._status["stage"])
-        if stage == WHOLE:
-            in_words = f", {_in_words(left)} left" if left else ""
-            self._status |= {"overall": f"{done:.0f} of {total:.0f} done{in_words}", "whole": done / total}
-        else:
-            self._status |= {"stage": stage, "fraction": done / total if total else 1.0, "seconds_left": left}
-        if new or now - self._written > _STATUS_EVERY_SECONDS or done >= total:
-            self._save()
-
-    def observe(self, what: str, step: int, loss: float) -> None:
-        """Add a loss to `losses.jsonl`."""
-        with (self._folder / LOSSES).open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"what": what, "step": step, "loss": loss}) + "\n")
-
-    def end(self, state: State, message: str = "") -> None:
-        """Leave how it ended."""
-        self._status |= {"state": state, "message": message, "seconds_left": None}
-        if state == "finished":
-            self._status["fraction"] = 1.0
-        self._save()
-
-    def _save(self) -> None:
-        self._written = time.time()
-        _write(self._folder / "status.json", self._status | {"updated": self._written})
-
-
-def _in_words(seconds: float) -> str:
-    return f"about {seconds / 60:.0f} min" if seconds > 90 else f"about {max(1, round(seconds))} s"
-
-
-def _folder(store: Store, key: str) -> Path:
+def run_folder(store: Store, key: str) -> Path:
+    """Where a run's files are."""
     return store.path("runs", key)
 
 
@@ -326,7 +248,8 @@ def _read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def _write(path: Path, value: object) -> None:
+def write_json(path: Path, value: object) -> None:
+    """Write one of a run's JSON files whole."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     temporary.write_text(json.dumps(value), encoding="utf-8")
     temporary.replace(path)

@@ -1,9 +1,9 @@
 """The cache on disk: content-addressed entries, written whole or not at all. Nothing else writes under `cache/`.
 
 An entry is a folder `<kind>/<key>/` whose `manifest.json` lists every file with its size and SHA-256, and bears a
-checksum of its own. It is made under
-a temporary name beside its place and renamed when it is complete, so that a reader never sees half an entry, a crash
-leaves nothing behind but a hidden temporary folder, and of two processes that make the same entry the first one wins.
+checksum of its own. It is made as a hidden folder beside its place and renamed when it is complete, so that a reader
+never sees half an entry, a crash leaves only a hidden folder, and of two processes that make the same entry the first
+one wins.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -24,46 +25,22 @@ from typing import Any, Literal
 import numpy as np
 from platformdirs import user_cache_dir
 
-from engine.errors import StoreError
+from engine.errors import EngineError, StoreError
+from engine.storage.digest import file_digest
+from engine.storage.folders import claimed, is_abandoned, making, remove_abandoned
 
 Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 CHECKSUM = "checksum"
-LEFTOVER_SECONDS = 24 * 3600
 SHIPPED = Path(__file__).resolve().parents[1] / "reference"
 """Entries that come with the project, `<kind>/<key>/` as in the cache; read where the cache has none of that key."""
 
+_PARTIAL, _BROKEN = ".partial-", ".broken-"
+_OS_ERROR = re.compile(r"os error (\d+)")  # how libraries written in Rust name what the system answered
+
 logger = logging.getLogger(__name__)
-_file_digests: dict[tuple[int, int, int, int], str] = {}
-
-
-def digest(*values: object) -> str:
-    """Digest typed values: equal values give equal digests, and no two different sequences run together.
-
-    Args:
-        *values: str, bytes, int, float, bool, None, numpy arrays, and lists, tuples or mappings of these.
-
-    Returns:
-        32 hexadecimal digits (the first half of a SHA-256).
-
-    Raises:
-        TypeError: If a value has no stable byte form.
-    """
-    state = hashlib.sha256()
-    _feed(state, values)
-    return state.hexdigest()[:32]
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file; an unchanged file (same inode, size and times) is read once per process."""
-    stat = path.stat()
-    key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    if key not in _file_digests:
-        with path.open("rb") as file:
-            _file_digests[key] = hashlib.file_digest(file, "sha256").hexdigest()
-    return _file_digests[key]
 
 
 def default_cache() -> Path:
@@ -127,7 +104,7 @@ class Store:
         if self.is_shipped(kind, key):
             logger.warning("%s/%s, which comes with the project, is broken (%s): install it again", kind, key, fault)
             return None
-        aside = folder.with_name(f".broken-{key}-{time.time_ns()}")
+        aside = folder.with_name(f"{_BROKEN}{key}-{time.time_ns()}")
         with contextlib.suppress(FileNotFoundError):
             folder.rename(aside)
             logger.warning("%s/%s is broken (%s): set aside as %s and made again", kind, key, fault, aside.name)
@@ -187,7 +164,7 @@ class Store:
 
     @contextlib.contextmanager
     def writing(self, kind: Kind, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
-        """Make an entry: yields a temporary folder to fill; on a clean exit it becomes the entry.
+        """Make an entry: yields a hidden folder to fill; on a clean exit it becomes the entry.
 
         An entry that exists meanwhile (another process was faster) is kept, and this one is dropped.
 
@@ -200,29 +177,24 @@ class Store:
             StoreError: If the disk is full or the cache cannot be written; nothing stored is touched.
         """
         final = self._own(kind, key)
-        temporary = final.with_name(f".making-{key}-{uuid.uuid4().hex[:8]}")
-        try:
-            temporary.mkdir(parents=True)
-            yield temporary
-            write_manifest(temporary, about)
-            _move_in(temporary, final)
-        except OSError as error:
-            raise disk_error(error, final) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with _disk_faults(final), making(final, replace=False) as made:
+            yield made
+            write_manifest(made, about)
 
-    def partial(self, kind: Kind, key: str) -> Path:
-        """A folder for the resumable parts of an entry that is being made; `discard_partial` removes it."""
-        folder = self.root / kind / f".partial-{key}"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(error, folder) from error
-        return folder
+    @contextlib.contextmanager
+    def partial(self, kind: Kind, key: str) -> Iterator[Path]:
+        """A folder for the resumable parts of an entry that is being made; it stays until `discard_partial`.
+
+        Raises:
+            StoreError: If the disk is full or the cache cannot be written.
+        """
+        folder = self.root / kind / f"{_PARTIAL}{key}"
+        with _disk_faults(folder), claimed(folder):
+            yield folder
 
     def discard_partial(self, kind: Kind, key: str) -> None:
         """Remove what `partial` kept."""
-        shutil.rmtree(self.root / kind / f".partial-{key}", ignore_errors=True)
+        shutil.rmtree(self.root / kind / f"{_PARTIAL}{key}", ignore_errors=True)
 
     def delete(self, kind: Kind, key: str) -> None:
         """Remove an entry, its manifest first, so that a half-removed one is never read."""
@@ -231,10 +203,29 @@ class Store:
         shutil.rmtree(folder, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
-        """Temporary folders of dead processes (older than a day) and entries that were set aside as broken."""
-        hidden = [path for path in self.root.glob("*/.*") if path.is_dir()]
-        old = time.time() - LEFTOVER_SECONDS
-        return [p for p in hidden if p.name.startswith(".broken-") or p.stat().st_mtime < old]
+        """Hidden folders of processes that have ended, and entries that were set aside as broken."""
+        set_aside = [path for path in sorted(self.root.glob("*/.*")) if self.is_set_aside(path)]
+        return [*(path for path in self.unfinished() if is_abandoned(path)), *set_aside]
+
+    def is_set_aside(self, path: Path) -> bool:
+        """Whether a folder is a broken entry that was set aside."""
+        return path.name.startswith(_BROKEN)
+
+    def unfinished(self) -> list[Path]:
+        """Hidden folders of entries that are being made, or were when their process was killed."""
+        hidden = (path for path in sorted(self.root.glob("*/.*")) if path.is_dir())
+        return [path for path in hidden if not self.is_set_aside(path)]
+
+    def clean(self) -> tuple[list[Path], list[Path]]:
+        """Remove the hidden folders that processes left when they were killed, with the parts to resume from.
+
+        Returns:
+            What was removed, and what was kept because a process uses it or may use it.
+        """
+        gone: dict[bool, list[Path]] = {True: [], False: []}
+        for path in self.unfinished():
+            gone[remove_abandoned(path)].append(path)
+        return gone[True], gone[False]
 
     def write_array(self, path: Path, array: np.ndarray) -> None:
         """Write one .npy file whole or not at all.
@@ -244,11 +235,10 @@ class Store:
         """
         temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
         try:
-            with temporary.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-            temporary.replace(path)
-        except OSError as error:
-            raise disk_error(error, path) from error
+            with _disk_faults(path):
+                with temporary.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -291,59 +281,22 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def _move_in(temporary: Path, final: Path) -> None:
-    try:
-        temporary.rename(final)
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-            raise
-        logger.info("%s was made by another process meanwhile; that one is kept", final)
-
-
 def disk_error(error: OSError, path: Path) -> StoreError:
     """The error to raise when something in the cache cannot be written: one line that says what to do."""
-    what = "the disk is full" if error.errno == errno.ENOSPC else str(error)
+    what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
     return StoreError(f"{path}: cannot be written, {what}; free space or set HYBRID_BATCH_CACHE to another folder")
 
 
-def _feed(state: hashlib._Hash, value: object) -> None:
-    """Add one value as: type tag, length, bytes."""
-    if isinstance(value, np.ndarray):
-        if value.dtype.hasobject:
-            raise TypeError("digest: an array of objects has no stable byte form; give numbers, or a list")
-        _feed(state, (str(value.dtype), value.shape))
-        tag, payload = b"a", np.ascontiguousarray(value).tobytes()
-    elif isinstance(value, Mapping):
-        items = sorted(value.items(), key=lambda item: (str(item[0]), type(item[0]).__name__))
-        state.update(b"m%d:" % len(items))
-        return _feed_all(state, [part for item in items for part in item])
-    elif isinstance(value, list | tuple):
-        state.update(b"l%d:" % len(value))
-        return _feed_all(state, value)
-    else:
-        tag, payload = _scalar_bytes(value)
-    state.update(b"%b%d:" % (tag, len(payload)))
-    state.update(payload)
-    return None
-
-
-def _feed_all(state: hashlib._Hash, values: list[Any] | tuple[Any, ...]) -> None:
-    for value in values:
-        _feed(state, value)
-
-
-def _scalar_bytes(value: object) -> tuple[bytes, bytes]:
-    match value:
-        case None:
-            return b"n", b""
-        case bool():
-            return b"b", b"1" if value else b"0"
-        case str():
-            return b"s", value.encode("utf-8", "surrogatepass")
-        case bytes():
-            return b"y", value
-        case int():
-            return b"i", str(value).encode()
-        case float():
-            return b"f", value.hex().encode()
-    raise TypeError(f"digest: {type(value).__name__} has no stable byte form; give str, bytes, numbers or lists")
+@contextlib.contextmanager
+def _disk_faults(path: Path) -> Iterator[None]:
+    """Raise a `StoreError` where something cannot be written, by whatever error a library tells it (safetensors)."""
+    try:
+        yield
+    except EngineError:
+        raise
+    except OSError as error:
+        raise disk_error(error, path) from error
+    except Exception as error:
+        if (number := _OS_ERROR.search(str(error))) is None:
+            raise
+        raise disk_error(OSError(int(number[1]), os.strerror(int(number[1]))), path) from error

@@ -14,7 +14,8 @@ import polars as pl
 
 from engine.errors import InputError
 from engine.significance import Resampled, compare, select, utility
-from engine.storage.store import digest, shipped_entries
+from engine.storage.digest import digest
+from engine.storage.store import shipped_entries
 from engine.sweeps.results import Family
 from engine.sweeps.uncertainty import UNTRAINED, System, answer, choose, contrasts, ratios_of
 

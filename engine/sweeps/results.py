@@ -18,7 +18,7 @@ from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.manifest import OpenedAs
 from engine.ranks.metrics import METRICS
 from engine.significance.draws import UTILITY_PARTS, checked_weights
-from engine.storage.store import digest
+from engine.storage.digest import digest
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import Recipe
 

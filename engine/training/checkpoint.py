@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.collections.contamination import MARKS
-from engine.storage.store import SCHEMA_VERSION, Store, digest, link_or_copy
+from engine.storage.digest import digest
+from engine.storage.store import SCHEMA_VERSION, Store, link_or_copy
 from engine.training.recipe import Recipe
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import numpy as np
 
 from engine.collections.contamination import MARKS
 from engine.errors import InputError
-from engine.storage.store import Store, file_digest, link_or_copy
+from engine.storage.digest import file_digest
+from engine.storage.store import Store, link_or_copy
 from engine.training.checkpoint import RECIPE, checkpoint_key, write_recipe
 from engine.training.model_card import CARD, card_of
 from engine.training.recipe import Recipe, check_alpha

@@ -25,7 +25,8 @@ from engine.encoders.embedding import embed, embed_collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError, TrainingError
 from engine.progress import Observer, Progress, silent, unobserved
-from engine.storage.store import Store, digest
+from engine.storage.digest import digest
+from engine.storage.store import Store
 from engine.training import full, head
 from engine.training.adjusted import NAMES as ADJUSTED
 from engine.training.adjusted import adjusted_by
@@ -242,8 +243,7 @@ class _Run:
     def _states(self) -> Iterator[Path]:
         """The folder of the states that an interrupted run goes on from, until the run is at its end."""
         key = checkpoint_key(self.recipe)
-        work = self.store.partial("checkpoints", key)
-        with full.alone_in(work, self.recipe):
+        with self.store.partial("checkpoints", key) as work, full.alone_in(work, self.recipe):
             try:
                 yield work
             except (InputError, TrainingError):  # it would fail again
