@@ -16,13 +16,14 @@ from engine import bias
 from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
 from engine.collections.opening import open_collection
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import Encoder, SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
 from engine.progress import Progress, silent
-from engine.ranks import metrics
+from engine.ranks import metrics, picture_scores
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import RANKS, TOP, read_frame
 from engine.ranks.similarity import as_inner_products
@@ -70,7 +71,7 @@ class Evaluation:
     @property
     def pool(self) -> int:
         """Candidates in the pool."""
-        return self.manifest.collection.candidates
+        return self.manifest.collection.pool
 
 
 def evaluate(
@@ -266,11 +267,12 @@ def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> S
 
 
 def _summarise(ranks: pl.DataFrame, manifest: EvaluationManifest) -> Summary:
-    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
     of = manifest.collection
+    in_pool = ranks.filter(pl.col("query_lang").is_in(of.asking))
+    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(in_pool)
     asked, answering = of.query_languages or of.languages, of.document_languages or of.languages
-    settings = metrics.by_setting(pairs, query_languages, asked, document_languages=answering)
-    distances = bias.rank_distance(ranks, manifest.collection.candidates)
+    settings = metrics.by_setting(pairs, query_languages, asked, document_languages=answering, asking=of.asking)
+    distances = bias.rank_distance(in_pool, of.pool)
     if manifest.missing:
         distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
     return Summary(pairs, query_languages, settings, distances)
@@ -291,6 +293,7 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
     for setting, pairs in (("mono", summary.pairs.filter(same)), ("cross", summary.pairs.filter(~same))):
         scores = pairs.group_by("query_lang").agg(means).rename({name: f"{setting}_{name}" for name in names})
         query_languages = query_languages.join(scores, on="query_lang", how="left")
+    directions = picture_scores.by_direction(summary.pairs) if evaluation.manifest.collection.pictures else None
     return {
         "collection": evaluation.manifest.collection.name,
         "encoder": evaluation.manifest.encoder.name,
@@ -299,6 +302,7 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
         "settings": settings,
         "pairs": summary.pairs.to_dicts(),
         "query_langs": query_languages.sort("query_lang").to_dicts(),
+        **({} if directions is None else {"pictures": {row.pop("direction"): row for row in directions.to_dicts()}}),
     }
 
 
@@ -315,6 +319,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             candidates=len(collection.corpus),
             skipped=dict(collection.skipped),
             split=collection.split,
+            pictures=collection.corpus.languages.count(PICTURE),
         ),
         encoder=EncoderPart(
             name=encoder.name,
