@@ -18,7 +18,8 @@ from engine.collections.captions import picture_collection as captions_and_pictu
 from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.evaluation.manifest import EvaluationManifest
-from engine.storage.store import MANIFEST, Store
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store
 
 _SENTENCES = {
     "ar": (

@@ -22,6 +22,7 @@ from dashboard.cached.evaluations import (
     summary,
     time_estimate,
     top,
+    unreadable,
 )
 from dashboard.cached.sweeps import (
     checkpoints,
@@ -63,4 +64,5 @@ __all__ = [
     "sweep_command",
     "time_estimate",
     "top",
+    "unreadable",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from engine.storage import jobs
 from engine.sweeps import results
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import DEFAULTS
+
+logger = logging.getLogger(__name__)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -103,11 +106,14 @@ def latest_losses(kinds: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def compositions() -> dict[str, dict[str, Any]]:
     """What is known of every trained checkpoint's training, by the checkpoint's name."""
-    found = {}
+    known = {}
     for key, about in store().entries("checkpoints"):
         if about["recipe"]["strategy"] != "merge":
-            found[f"{about['name']} ({key[:6]})"] = training_of(key)
-    return found
+            try:
+                known[f"{about['name']} ({key[:6]})"] = training_of(key)
+            except engine.StoreError as error:
+                logger.warning("%s; train the recipe again to have it", error)
+    return known
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

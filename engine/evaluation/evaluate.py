@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -20,7 +21,7 @@ from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed
 from engine.encoders.encoder import Encoder, SentenceEncoder
-from engine.errors import InputError
+from engine.errors import EngineError, InputError, StoreError
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
 from engine.progress import Progress, silent
 from engine.ranks import metrics, picture_scores
@@ -59,8 +60,15 @@ class Evaluation:
         return read_frame(self.store.path("ranks", self.key) / "top.parquet", TOP)
 
     def figures(self) -> dict[str, Any]:
-        """What `as_json` gave when the evaluation was made: the figures without reading the ranks."""
-        scores: dict[str, Any] = json.loads((self.store.path("ranks", self.key) / FIGURES).read_text(encoding="utf-8"))
+        """What `as_json` gave when the evaluation was made, without reading the ranks; computed again if damaged."""
+        try:
+            return self.store.read_object("ranks", self.key, FIGURES)
+        except StoreError as error:
+            logger.warning("%s; the scores were computed again from the ranks", error)
+        content = _scores_file(as_json(self, summarise(self)))
+        with contextlib.suppress(StoreError):  # a cache that cannot be written: they are computed again next time
+            self.store.mend("ranks", self.key, FIGURES, content)
+        scores: dict[str, Any] = json.loads(content)
         return scores
 
     @property
@@ -151,7 +159,11 @@ def write_evaluation(
         for name, frame in {"ranks": ranks, "top": top, **(more or {})}.items():
             frame.write_parquet(folder / f"{name}.parquet")
         figures = as_json(Evaluation(key, manifest, store), _summarise(ranks, manifest))
-        (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
+        (folder / FIGURES).write_bytes(_scores_file(figures))
+
+
+def _scores_file(scores: dict[str, Any]) -> bytes:
+    return json.dumps(scores, ensure_ascii=False).encode()
 
 
 def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:
@@ -178,7 +190,7 @@ def evaluations(store: Store) -> Iterator[Evaluation]:
     """All stored evaluations, oldest first."""
     for key, values in store.entries("ranks"):
         try:
-            yield Evaluation(key, EvaluationManifest.read(values, f"evaluation {key[:12]}"), store)
+            yield Evaluation(key, _read_manifest(values, key), store)
         except InputError as error:
             logger.warning("%s; it is not shown", error)
 
@@ -196,8 +208,15 @@ def find_evaluation(store: Store, key: str) -> Evaluation:
 
 
 def _stored(store: Store, key: str) -> Evaluation | None:
+    if (store.fault("ranks", key) or "").startswith(FIGURES):
+        with contextlib.suppress(EngineError):  # more than the scores is damaged: the entry is set aside
+            Evaluation(key, _read_manifest(store.manifest("ranks", key), key), store).figures()
     values = store.get("ranks", key)
-    return None if values is None else Evaluation(key, EvaluationManifest.read(values, f"evaluation {key[:12]}"), store)
+    return None if values is None else Evaluation(key, _read_manifest(values, key), store)
+
+
+def _read_manifest(values: dict[str, Any], key: str) -> EvaluationManifest:
+    return EvaluationManifest.read(values, f"evaluation {key[:12]}")
 
 
 def open_evaluated(evaluation: Evaluation, store: Store) -> Collection:

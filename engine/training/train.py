@@ -216,8 +216,11 @@ def read_training(store: Store, key: str) -> dict[str, Any]:
     Returns:
         `losses` and `held_out` (pairs of step and loss), `steps` done, `composition` (of the realised batches),
         `questions` trained on, `leaks`, and `seconds` (of the process that finished it).
+
+    Raises:
+        StoreError: If the file was damaged; training the recipe again makes it anew.
     """
-    return json.loads((store.path("checkpoints", key) / TRAINING).read_text(encoding="utf-8"))
+    return store.read_object("checkpoints", key, TRAINING)
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:
