@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.collections.faults import Faults
 from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
@@ -33,7 +34,7 @@ class Item:
 
 
 def picture_collection(
-    name: str, items: Iterable[Item], skipped: tuple[tuple[str, int], ...] = (), split: str | None = None
+    name: str, items: Iterable[Item], faults: Faults | None = None, split: str | None = None
 ) -> Collection:
     """Make a collection of captions and pictures.
 
@@ -43,7 +44,7 @@ def picture_collection(
     Args:
         name: What to call it.
         items: Captions and pictures in any order; captions of one language keep it.
-        skipped: What was left out, by reason.
+        faults: What was left out while the items were read.
         split: Which split it is.
 
     Raises:
@@ -62,7 +63,7 @@ def picture_collection(
         queries=Queries(tuple(_questions(items)), codes, contents),
         corpus=Corpus(subjects, codes, contents),
         qrels=_judgements(subjects, np.array([isinstance(content, Picture) for content in contents])),
-        skipped=skipped,
+        skipped=faults.skipped if faults else (),
         split=split,
         own=np.arange(len(items)),
     )
