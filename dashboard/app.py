@@ -9,7 +9,8 @@ if str(ROOT) not in sys.path:
 
 import streamlit as st  # noqa: E402
 
-from dashboard import access  # noqa: E402
+from dashboard import access, cached, notices  # noqa: E402
+from dashboard.names import plain  # noqa: E402
 from engine import EngineError  # noqa: E402
 
 ICON = (  # drawn here, because the browser would fetch a named icon from the network
@@ -49,7 +50,12 @@ if access.is_shared():
     PAGES["Results"] = [page for page in PAGES["Results"] if page.url_path != "report"]
 
 page = st.navigation(PAGES)
-try:
-    page.run()
-except EngineError as error:
-    st.error(str(error), icon=":material/error:")
+unreadable = cached.unreadable()
+notices.show(unreadable)
+with notices.gathered() as lines:
+    try:
+        page.run()
+    except EngineError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    finally:
+        notices.show([line for line in lines if line not in unreadable])

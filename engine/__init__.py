@@ -17,6 +17,7 @@ _PUBLIC = {
     "Evaluation": "evaluation.evaluate",
     "Encoder": "encoders.encoder",
     "Store": "storage.store",
+    "StoreError": "errors",
     "Summary": "evaluation.evaluate",
     "as_json": "evaluation.evaluate",
     "evaluate": "evaluation.evaluate",

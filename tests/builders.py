@@ -11,10 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from engine.collections.captions import Item
+from engine.collections.captions import picture_collection as captions_and_pictures
+from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.evaluation.manifest import EvaluationManifest
-from engine.storage.store import MANIFEST, Store
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store
 
 _SENTENCES = {
     "ar": (
@@ -254,3 +259,24 @@ def manifest_of(
             **parts,
         }
     )
+
+
+def picture_collection(
+    folder: Path, captions: Mapping[str, int], count: int, more: Sequence[tuple[str, str, str]] = ()
+) -> Collection:
+    """A collection of single-coloured pictures, written into the folder, and captions.
+
+    Args:
+        folder: An existing folder.
+        captions: How many captions a picture has, by language.
+        count: Pictures.
+        more: Further captions: picture, language, text.
+    """
+    items = []
+    for number in range(count):
+        file = folder / f"p{number}.png"
+        Image.new("RGB", (8, 8), (number * 37 % 256, number * 91 % 256, 200)).save(file)
+        items.append(Item(f"p{number}", PICTURE, Picture(file)))
+        for code, times in captions.items():
+            items += [Item(f"p{number}", code, f"picture {number} in {code}, {i}") for i in range(times)]
+    return captions_and_pictures("pictures", [*items, *(Item(*caption) for caption in more)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from dataclasses import replace
@@ -17,6 +18,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
 from engine.evaluation import evaluate as module
 from engine.evaluation.evaluate import (
+    FIGURES,
     as_json,
     evaluate,
     evaluation_key,
@@ -318,6 +320,53 @@ def test_an_evaluation_of_a_later_version_is_passed_over(
         pass
     assert [evaluation.key for evaluation in evaluations(store)] == [kept.key]
     assert "version 2" in caplog.text
+
+
+@pytest.mark.parametrize("content", ["", "{", "[" * 10**5, "[]", '{"settings": {}}', None], ids=lambda c: str(c)[:9])
+def test_damaged_scores_are_one_line_and_computed_again(
+    encoder, tiny_collection: Collection, store: Store, caplog: pytest.LogCaptureFixture, content: str | None
+) -> None:
+    made = evaluate(encoder, tiny_collection, store)
+    scores, file = made.figures(), store.path("ranks", made.key) / FIGURES
+    whole = file.read_bytes()
+
+    def damage() -> None:
+        file.unlink()
+        if content is not None:
+            file.write_text(content)
+
+    damage()
+    assert made.figures() == scores
+    assert len(caplog.records) == 1
+    assert "the scores were computed again from the ranks" in caplog.text
+    assert file.read_bytes() == whole, "the same bytes are written again"
+    damage()
+    assert find_evaluation(store, made.key).figures() == scores
+    assert store.leftovers() == []
+
+
+def test_damaged_scores_and_ranks_set_the_entry_aside(
+    encoder, tiny_collection: Collection, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = evaluate(encoder, tiny_collection, store)
+    for name in (FIGURES, "ranks.parquet"):
+        (store.path("ranks", made.key) / name).write_bytes(b"damaged")
+    with pytest.raises(InputError, match="it was broken and set aside; evaluate again"):
+        find_evaluation(store, made.key)
+
+
+def test_scores_of_a_cache_that_cannot_be_written_are_computed_each_time(
+    encoder, tiny_collection: Collection, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = evaluate(encoder, tiny_collection, store)
+    scores = made.figures()
+    (store.path("ranks", made.key) / FIGURES).write_bytes(b"")
+
+    def read_only(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_bytes", read_only)
+    assert made.figures() == made.figures() == scores
 
 
 @pytest.mark.parametrize("reorder", [True, False])

@@ -15,7 +15,8 @@ from engine.collections.languages import language
 from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.evaluation.evaluate import Evaluation
-from engine.storage.store import MANIFEST, Store
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store
 from tests.pages import chart, chart_keys, copy_of, htmls, numbers, open_page, passages, sound, text_of
 
 MERCURY = "planets-mercury-1"

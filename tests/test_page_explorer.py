@@ -16,7 +16,8 @@ from engine.encoders.resolve import open_encoder
 from engine.evaluation.evaluate import evaluate
 from engine.evaluation.manifest import OpenedAs
 from engine.storage import jobs as background
-from engine.storage.store import MANIFEST, Store
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store
 from tests.pages import chart, copy_of, heatmap, numbers, open_page, options_of, passages, sound, text_of
 
 Started = list[tuple[str, ...]]

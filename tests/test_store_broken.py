@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import StoreError
-from engine.storage.store import MANIFEST, Store
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store
 from tests.builders import ENTRY, python_with_store, read_entry, write_entry
 
 

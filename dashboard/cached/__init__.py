@@ -23,6 +23,7 @@ from dashboard.cached.evaluations import (
     summary,
     time_estimate,
     top,
+    unreadable,
 )
 from dashboard.cached.sweeps import (
     checkpoints,
@@ -65,4 +66,5 @@ __all__ = [
     "sweep_command",
     "time_estimate",
     "top",
+    "unreadable",
 ]

@@ -10,6 +10,7 @@ import polars as pl
 import streamlit as st
 
 import engine
+from dashboard.notices import gathered
 from engine import bias
 from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder
 from engine.encoders.encoder import Options
@@ -39,17 +40,25 @@ def store() -> engine.Store:
 def evaluations() -> list[Listed]:
     """All stored evaluations, oldest first; equal names are told apart by their keys."""
     folder = store().root / "ranks"
-    return _evaluations(str(folder), changed_at(folder))
+    return _evaluations(str(folder), changed_at(folder))[0]
+
+
+def unreadable() -> list[str]:
+    """Why stored evaluations are not listed: those of a later version or with a damaged manifest, a line each."""
+    folder = store().root / "ranks"
+    return _evaluations(str(folder), changed_at(folder))[1]
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _evaluations(folder: str, changed: int) -> list[Listed]:
-    found = list(engine.evaluations(store()))
-    names = [(e.manifest.collection.name, e.manifest.encoder.name) for e in found]
-    return [
+def _evaluations(folder: str, changed: int) -> tuple[list[Listed], list[str]]:
+    with gathered() as faults:
+        stored = list(engine.evaluations(store()))
+    names = [(e.manifest.collection.name, e.manifest.encoder.name) for e in stored]
+    listed = [
         Listed(e.key, name[0], name[1] if names.count(name) == 1 else f"{name[1]} ({e.key[:6]})", e.manifest)
-        for e, name in zip(found, names, strict=True)
+        for e, name in zip(stored, names, strict=True)
     ]
+    return listed, faults
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +17,8 @@ from engine.storage import jobs
 from engine.sweeps import results
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import DEFAULTS
+
+logger = logging.getLogger(__name__)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -103,12 +106,14 @@ def latest_losses(kinds: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def compositions() -> dict[str, dict[str, Any]]:
     """What is known of the training of every checkpoint that was trained on batches, by the checkpoint's name."""
-    trained = {
-        f"{about['name']} ({key[:6]})": training_of(key)
-        for key, about in store().entries("checkpoints")
-        if about["recipe"]["strategy"] != "merge"
-    }
-    return {name: training for name, training in trained.items() if training["composition"]["batches"]}
+    known = {}
+    for key, about in store().entries("checkpoints"):
+        if about["recipe"]["strategy"] != "merge":
+            try:
+                known[f"{about['name']} ({key[:6]})"] = training_of(key)
+            except engine.StoreError as error:
+                logger.warning("%s; train the recipe again to have it", error)
+    return {name: training for name, training in known.items() if training["composition"]["batches"]}
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)

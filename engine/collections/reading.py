@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.collections.beir import CORPUS, read_beir
+from engine.collections.captioned import captions_file, read_captioned
 from engine.collections.faults import Faults
 from engine.collections.splits import SplitChoice
 from engine.collections.structures import Collection
@@ -21,16 +22,16 @@ _USUAL = SplitChoice()
 def read_collection(
     folder: Path, name: str | None = None, *, skip_invalid: bool = False, split: SplitChoice = _USUAL
 ) -> Collection:
-    """Read a collection from a folder in either format.
+    """Read a collection from a folder.
 
     Args:
-        folder: An XQuAD-R folder or a BEIR folder; which one is seen from its files.
+        folder: An XQuAD-R folder, a BEIR folder, or captions beside pictures; which one is seen from its files.
         name: What to call it; by default the folder's name.
         skip_invalid: Leave unusable rows out and count them instead of raising.
         split: Which judgements of a BEIR folder are read.
 
     Raises:
-        InputError: If the folder is missing, holds neither format, or a file has a fault.
+        InputError: If the folder is missing, holds none of these, or a file has a fault.
     """
     folder, name = Path(folder), name or Path(folder).resolve().name
     if not folder.is_dir():
@@ -39,6 +40,8 @@ def read_collection(
         if (folder / CORPUS).exists():
             return read_beir(folder, name, Faults(skip_invalid), split)
         split.refuse(folder)
+        if captions_file(folder) is not None:
+            return read_captioned(folder, name, Faults(skip_invalid))
         return read_xquad_r(folder, name, Faults(skip_invalid))
     except OSError as error:
         raise InputError(

@@ -23,7 +23,7 @@ class Queries:
     Attributes:
         questions: The question's id, shared by its versions in all languages.
         languages: The query's language code.
-        texts: The query's text.
+        texts: The query's text; a `Picture` in the language of pictures.
     """
 
     questions: tuple[str, ...]
@@ -41,7 +41,7 @@ class Corpus:
     Attributes:
         passages: Id of the paragraph that the candidate stands in; hard negatives come from the same one.
         languages: The candidate's language code.
-        texts: The candidate's text.
+        texts: The candidate's text; a `Picture` in the language of pictures.
     """
 
     passages: tuple[str, ...]
@@ -82,6 +82,8 @@ class Collection:
         qrels: Which candidates answer which queries, across all languages.
         skipped: Rows that could not be used and were left out, by reason.
         split: Which of its splits was read; None where it has none.
+        own: Where queries are candidates too: the position of each query itself, which it never retrieves, -1 where
+            it is none; int64 (queries,). None where queries and candidates are of two kinds.
 
     Raises:
         InputError: If the parts do not fit together.
@@ -94,6 +96,7 @@ class Collection:
     qrels: Qrels
     skipped: tuple[tuple[str, int], ...] = ()
     split: str | None = None
+    own: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -117,6 +120,8 @@ class Collection:
         keys = rows.astype(np.int64) * len(self.corpus) + documents
         if (np.diff(keys) <= 0).any():
             raise InputError(f"collection {self.name}: judgements must ascend by query and candidate, each once")
+        if self.own is not None and len(self.own) != len(self.queries):
+            raise InputError(f"collection {self.name}: {len(self.own)} own positions for {len(self.queries)} queries")
 
     def document_range(self, language: str) -> tuple[int, int]:
         """First and one-past-last position in the pool of a language's candidates (0, 0 if it has none)."""
@@ -189,12 +194,16 @@ class Collection:
     def _keep(self, queries: np.ndarray, documents: np.ndarray, name: str) -> Collection:
         judged = queries[self.qrels.queries] & documents[self.qrels.documents]
         query_rows, document_rows = np.cumsum(queries) - 1, np.cumsum(documents) - 1
+        own = None if self.own is None else self.own[queries]
+        if own is not None:
+            own = np.where((own >= 0) & documents[own], document_rows[own], -1)
         return replace(
             self,
             name=name,
             queries=Queries(*_select(queries, self.queries.questions, self.queries.languages, self.queries.texts)),
             corpus=Corpus(*_select(documents, self.corpus.passages, self.corpus.languages, self.corpus.texts)),
             qrels=Qrels(query_rows[self.qrels.queries[judged]], document_rows[self.qrels.documents[judged]]),
+            own=own,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
@@ -16,14 +17,15 @@ from engine import bias
 from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
 from engine.collections.opening import open_collection
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
-from engine.errors import InputError
+from engine.errors import EngineError, InputError, StoreError
 from engine.evaluation import shipped
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
 from engine.progress import Progress, silent
-from engine.ranks import metrics
+from engine.ranks import metrics, picture_scores
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import RANKS, TOP, read_frame
 from engine.ranks.similarity import as_inner_products
@@ -68,11 +70,17 @@ class Evaluation:
         return self.manifest.packed is None or self.manifest.packed.places > 0
 
     def figures(self) -> dict[str, Any]:
-        """What `as_json` gave when the evaluation was made: the figures without reading the ranks."""
-        folder = self.store.path("ranks", self.key)
+        """What `as_json` gave when the evaluation was made, without reading the ranks; computed again if damaged."""
         if self.manifest.packed is not None:
-            return shipped.read_scores(folder)
-        scores: dict[str, Any] = json.loads((folder / FIGURES).read_text(encoding="utf-8"))
+            return shipped.read_scores(self.store.path("ranks", self.key))
+        try:
+            return self.store.read_object("ranks", self.key, FIGURES)
+        except StoreError as error:
+            logger.warning("%s; the scores were computed again from the ranks", error)
+        content = _scores_file(as_json(self, summarise(self)))
+        with contextlib.suppress(StoreError):  # a cache that cannot be written: they are computed again next time
+            self.store.mend("ranks", self.key, FIGURES, content)
+        scores: dict[str, Any] = json.loads(content)
         return scores
 
     @property
@@ -83,7 +91,7 @@ class Evaluation:
     @property
     def pool(self) -> int:
         """Candidates in the pool."""
-        return self.manifest.collection.candidates
+        return self.manifest.collection.pool
 
 
 def evaluate(
@@ -162,7 +170,11 @@ def write_evaluation(
         for name, frame in {"ranks": ranks, "top": top, **(more or {})}.items():
             frame.write_parquet(folder / f"{name}.parquet")
         figures = as_json(Evaluation(key, manifest, store), _summarise(ranks, manifest))
-        (folder / FIGURES).write_text(json.dumps(figures, ensure_ascii=False), encoding="utf-8")
+        (folder / FIGURES).write_bytes(_scores_file(figures))
+
+
+def _scores_file(scores: dict[str, Any]) -> bytes:
+    return json.dumps(scores, ensure_ascii=False).encode()
 
 
 def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K, index: str = "Flat") -> str:
@@ -189,7 +201,7 @@ def evaluations(store: Store) -> Iterator[Evaluation]:
     """All stored evaluations, oldest first."""
     for key, values in store.entries("ranks"):
         try:
-            yield Evaluation(key, EvaluationManifest.read(values, f"evaluation {key[:12]}"), store)
+            yield Evaluation(key, _read_manifest(values, key), store)
         except InputError as error:
             logger.warning("%s; it is not shown", error)
 
@@ -207,8 +219,15 @@ def find_evaluation(store: Store, key: str) -> Evaluation:
 
 
 def _stored(store: Store, key: str) -> Evaluation | None:
+    if (store.fault("ranks", key) or "").startswith(FIGURES):
+        with contextlib.suppress(EngineError):  # more than the scores is damaged: the entry is set aside
+            Evaluation(key, _read_manifest(store.manifest("ranks", key), key), store).figures()
     values = store.get("ranks", key)
-    return None if values is None else Evaluation(key, EvaluationManifest.read(values, f"evaluation {key[:12]}"), store)
+    return None if values is None else Evaluation(key, _read_manifest(values, key), store)
+
+
+def _read_manifest(values: dict[str, Any], key: str) -> EvaluationManifest:
+    return EvaluationManifest.read(values, f"evaluation {key[:12]}")
 
 
 def open_evaluated(evaluation: Evaluation, store: Store) -> Collection:
@@ -278,11 +297,12 @@ def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> S
 
 
 def _summarise(ranks: pl.DataFrame, manifest: EvaluationManifest) -> Summary:
-    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(ranks)
     of = manifest.collection
+    in_pool = ranks.filter(pl.col("query_lang").is_in(of.asking))
+    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(in_pool)
     asked, answering = of.query_languages or of.languages, of.document_languages or of.languages
-    settings = metrics.by_setting(pairs, query_languages, asked, document_languages=answering)
-    distances = bias.rank_distance(ranks, manifest.collection.candidates)
+    settings = metrics.by_setting(pairs, query_languages, asked, document_languages=answering, asking=of.asking)
+    distances = bias.rank_distance(in_pool, of.pool)
     if manifest.missing:
         distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
     return Summary(pairs, query_languages, settings, distances)
@@ -303,6 +323,7 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
     for setting, pairs in (("mono", summary.pairs.filter(same)), ("cross", summary.pairs.filter(~same))):
         scores = pairs.group_by("query_lang").agg(means).rename({name: f"{setting}_{name}" for name in names})
         query_languages = query_languages.join(scores, on="query_lang", how="left")
+    directions = picture_scores.by_direction(summary.pairs) if evaluation.manifest.collection.pictures else None
     return {
         "collection": evaluation.manifest.collection.name,
         "encoder": evaluation.manifest.encoder.name,
@@ -311,6 +332,7 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
         "settings": settings,
         "pairs": summary.pairs.to_dicts(),
         "query_langs": query_languages.sort("query_lang").to_dicts(),
+        **({} if directions is None else {"pictures": {row.pop("direction"): row for row in directions.to_dicts()}}),
     }
 
 
@@ -327,6 +349,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             candidates=len(collection.corpus),
             skipped=dict(collection.skipped),
             split=collection.split,
+            pictures=collection.corpus.languages.count(PICTURE),
         ),
         encoder=EncoderPart(
             name=encoder.name,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Role, Setting
 from engine.errors import InputError
 
@@ -36,6 +37,7 @@ class CollectionPart(_Part):
         candidates: How many candidates its pool has.
         skipped: Rows that were left out, by reason.
         split: Split of its judgements that was read; None where it has none.
+        pictures: How many of the candidates are pictures.
     """
 
     name: str
@@ -47,6 +49,17 @@ class CollectionPart(_Part):
     candidates: int = 0
     skipped: dict[str, int] = {}
     split: str | None = None
+    pictures: int = 0
+
+    @property
+    def pool(self) -> int:
+        """Candidates in the pool of all languages; a picture asks for captions only, so pictures are not in it."""
+        return self.candidates - self.pictures
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """Languages that the pool is asked in: where there are pictures, theirs alone."""
+        return (PICTURE,) if self.pictures else self.query_languages or self.languages
 
 
 class EncoderPart(_Part):

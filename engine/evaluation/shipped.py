@@ -28,7 +28,8 @@ from engine.evaluation.packed import (
     unpack_top,
 )
 from engine.ranks.schema import TOP
-from engine.storage.store import Store, write_manifest
+from engine.storage.manifest import write_manifest
+from engine.storage.store import Store
 
 if TYPE_CHECKING:
     import numpy as np

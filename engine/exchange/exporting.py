@@ -21,7 +21,8 @@ from engine.exchange.runs import write_trec
 from engine.exchange.sidecar import SIDECAR
 from engine.exchange.tables import write_tables
 from engine.storage.folders import output
-from engine.storage.store import MANIFEST, Store
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store
 from engine.training.model_card import CARD, card_of
 
 FORMATS = {

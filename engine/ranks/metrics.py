@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import SETTINGS, Setting
 from engine.errors import InputError
 from engine.ranks.schema import RANKS, check_frame
@@ -85,6 +86,7 @@ def by_setting(
     metrics: Sequence[str] = METRICS,
     *,
     document_languages: Sequence[str] | None = None,
+    asking: Sequence[str] | None = None,
 ) -> pl.DataFrame:
     """Macro means of the three settings.
 
@@ -94,6 +96,8 @@ def by_setting(
         languages: The collection's languages that have queries: which cells a complete mean needs.
         metrics: Names of metrics.
         document_languages: Its languages that have documents; the same ones if None.
+        asking: Its languages that the pool is asked in; those with queries if None. Where pictures are among the
+            languages, captions need not have others in their language: the mono mean is over those that have.
 
     Returns:
         Three rows, mono, cross and multi: `setting`, `cells` (pairs or query languages averaged), `expected` (how many
@@ -102,10 +106,11 @@ def by_setting(
     same = pl.col("query_lang") == pl.col("doc_lang")
     documents = languages if document_languages is None else document_languages
     both = len({*languages} & {*documents})
+    own = both if PICTURE not in documents else pairs.filter(same).height
     parts = {
-        "mono": (pairs.filter(same), both),
+        "mono": (pairs.filter(same), own),
         "cross": (pairs.filter(~same), len(languages) * len(documents) - both),
-        "multi": (query_languages, len(languages)),
+        "multi": (query_languages, len(languages if asking is None else asking)),
     }
     rows = []
     for setting, (cells, expected) in parts.items():

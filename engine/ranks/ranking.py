@@ -23,6 +23,7 @@ import numpy as np
 import polars as pl
 from threadpoolctl import threadpool_limits
 
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.progress import Progress, silent
@@ -71,12 +72,15 @@ def rank_collection(
         raise InputError(f"ranking: queries have {queries.shape[1]} dimensions, candidates {documents.shape[1]}")
     if top_k < 1:
         raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
+    if collection.own is not None and index != "Flat":
+        raise InputError(f"index {index!r}: the queries of {collection.name} are candidates too; only Flat ranks them")
     k = min(top_k, len(documents))
     judged = _Judged(collection)
     shape, exact = (len(queries), k), index == "Flat"
     top = (np.empty(shape, np.int32), np.empty(shape, np.float32)) if exact else search(queries, documents, k, index)
 
     def consume(scores: np.ndarray, first: int) -> None:
+        _hide(scores, first, collection)
         _count(scores, first, judged.starts, judged.docs, judged.low, judged.high, judged.results)
         if exact:
             _draw(scores, *(part[first : first + len(scores)] for part in top))
@@ -115,6 +119,7 @@ def ranked_lists(
 
     def draw(scores: np.ndarray, first: int) -> list[tuple[str | None, int, np.ndarray, np.ndarray]]:
         lists = []
+        _hide(scores, first, collection)
         for code, (low, high) in spans.items():
             shape = (len(scores), min(depth, high - low))
             docs, best = np.empty(shape, np.int32), np.empty(shape, np.float32)
@@ -192,11 +197,22 @@ class _Judged:
         return check_frame(frame, RANKS, "ranks")
 
 
+def _hide(scores: np.ndarray, first: int, collection: Collection) -> None:
+    """Take out of a block of scores what its queries never retrieve: themselves, and pictures other pictures."""
+    if collection.own is None:
+        return
+    own = collection.own[first : first + len(scores)]
+    rows = np.flatnonzero(own >= 0)
+    scores[rows, own[rows]] = -np.inf
+    (low, high), (start, end) = collection.document_range(PICTURE), collection.query_range(PICTURE)
+    scores[max(start - first, 0) : max(end - first, 0), low:high] = -np.inf
+
+
 def _top_frame(collection: Collection, docs: np.ndarray, scores: np.ndarray, first: int = 0) -> pl.DataFrame:
     """Frame of schema `TOP` for the queries from row `first` on; `docs` and `scores` are (queries, k)."""
     count, k = docs.shape
     rows, flat = np.repeat(np.arange(first, first + count), k), docs.reshape(-1)
-    found = flat >= 0
+    found = (flat >= 0) & (scores.reshape(-1) > -np.inf)
     rows, flat, codes = rows[found], flat[found], collection.document_codes
     languages = pl.Series(collection.languages, dtype=pl.String)
     frame = pl.DataFrame(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import logging
 import platform
 import shlex
 from collections.abc import Sequence
@@ -16,11 +17,14 @@ import polars as pl
 from engine.collections import citations
 from engine.collections.catalog import COLLECTIONS, SHIPPED
 from engine.encoders.catalog import ENCODERS
+from engine.errors import StoreError
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
 from engine.storage.store import SCHEMA_VERSION, Store
 from engine.training.checkpoint import checkpoint_key, read_training
 from engine.training.recipe import Recipe
+
+logger = logging.getLogger(__name__)
 
 _PACKAGES = ("numpy", "scipy", "polars", "faiss-cpu", "torch", "sentence-transformers", "plotly", "kaleido")
 
@@ -180,8 +184,7 @@ def _checkpoint(recipe: Recipe, evaluation: str, store: Store) -> dict[str, Any]
     key = checkpoint_key(recipe)
     row = {"strategy": recipe.strategy, "alpha": recipe.alpha, "seed": recipe.seed}
     row |= dict.fromkeys(("mono_batches", "cross_batches", "last_loss", "questions", "left_out"))
-    if recipe.strategy != "merge" and store.path("checkpoints", key).is_dir():
-        training = read_training(store, key)
+    if (training := _training(recipe, key, store)) is not None:
         batches = training["composition"]["batches"]
         row |= {
             "mono_batches": batches.get("mono"),
@@ -191,6 +194,17 @@ def _checkpoint(recipe: Recipe, evaluation: str, store: Store) -> dict[str, Any]
             "left_out": sum(leak["questions_removed"] for leak in training["leaks"]),
         }
     return {**row, **asdict(recipe.settings), "checkpoint": key, "evaluation": evaluation}
+
+
+def _training(recipe: Recipe, key: str, store: Store) -> dict[str, Any] | None:
+    """What is known of a checkpoint's training; None where it is not there, or damaged."""
+    if recipe.strategy == "merge" or not store.path("checkpoints", key).is_dir():
+        return None
+    try:
+        return read_training(store, key)
+    except StoreError as error:
+        logger.warning("%s; the report leaves it out", error)
+        return None
 
 
 def _plain_cell(value: object) -> Cell:

@@ -28,14 +28,14 @@ from platformdirs import user_cache_dir
 from engine.errors import EngineError, StoreError
 from engine.storage.digest import file_digest
 from engine.storage.folders import claimed, is_abandoned, making, remove_abandoned
+from engine.storage.manifest import MANIFEST, read_manifest, write_manifest
 
 Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
 
 SCHEMA_VERSION = 1
-MANIFEST = "manifest.json"
-CHECKSUM = "checksum"
 SHIPPED = Path(__file__).resolve().parents[1] / "reference"
 """Entries that come with the project, `<kind>/<key>/` as in the cache; read where the cache has none of that key."""
+
 
 _PARTIAL, _BROKEN = ".partial-", ".broken-"
 _OS_ERROR = re.compile(r"os error (\d+)")  # how libraries written in Rust name what the system answered
@@ -120,14 +120,7 @@ class Store:
             StoreError: If there is none, it cannot be read, or it differs from its checksum. A manifest without a
                 checksum is of an earlier version and is taken as it is.
         """
-        file = self.path(kind, key) / MANIFEST
-        try:
-            manifest = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise StoreError(f"{file}: the entry's manifest cannot be read ({error}); delete the folder") from error
-        if CHECKSUM in manifest and manifest.pop(CHECKSUM) != _checksum(manifest):
-            raise StoreError(f"{file}: the manifest has changed since it was written; delete the folder")
-        return manifest
+        return read_manifest(self.path(kind, key))
 
     def fault(self, kind: Kind, key: str) -> str | None:
         """What is wrong with an entry's files, or None if every file has its size and digest."""
@@ -146,6 +139,35 @@ class Store:
             if file_digest(file) != sha:
                 return f"{name} has changed"
         return None
+
+    def read_object(self, kind: Kind, key: str, name: str) -> dict[str, Any]:
+        """Read a JSON file of an entry, if it is as it was written.
+
+        Raises:
+            StoreError: If it is missing, has changed, or holds no JSON object.
+        """
+        file = self.path(kind, key) / name
+        try:
+            expected = self.manifest(kind, key)["files"][name]["sha256"]
+            if file_digest(file) != expected:
+                raise StoreError(f"{kind}/{key}: {name} has changed since it was written")
+            return dict(json.loads(file.read_bytes()))
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            raise StoreError(f"{kind}/{key}: {name} is missing or cannot be read") from error
+
+    def mend(self, kind: Kind, key: str, name: str, content: bytes) -> None:
+        """Write a damaged file of an entry again, if the content is what the manifest lists.
+
+        Raises:
+            StoreError: If the manifest or the cache cannot be used.
+        """
+        expected = self.manifest(kind, key).get("files", {}).get(name, {}).get("sha256")
+        if hashlib.sha256(content).hexdigest() == expected:
+            file = self.path(kind, key) / name
+            temporary = file.with_name(f".{name}-{uuid.uuid4().hex[:8]}")
+            with _disk_faults(file):
+                temporary.write_bytes(content)
+                temporary.replace(file)
 
     def entries(self, kind: Kind) -> Iterator[tuple[str, dict[str, Any]]]:
         """Every entry's key and manifest, oldest first; unreadable ones are left out with a warning."""
@@ -179,7 +201,7 @@ class Store:
         final = self._own(kind, key)
         with _disk_faults(final), making(final, replace=False) as made:
             yield made
-            write_manifest(made, about)
+            write_manifest(made, {"schema": SCHEMA_VERSION, **about})
 
     @contextlib.contextmanager
     def partial(self, kind: Kind, key: str) -> Iterator[Path]:
@@ -241,30 +263,6 @@ class Store:
                 temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-
-
-def write_manifest(folder: Path, about: Mapping[str, Any], *, indent: int | None = 1) -> None:
-    """Write a folder's `manifest.json`: what it is about, the size and digest of each of its files, its checksum.
-
-    Args:
-        folder: The folder.
-        about: What the manifest says beside the files; must be JSON.
-        indent: Of the JSON; None for one line.
-    """
-    files = {
-        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST
-    }
-    manifest = {"schema": SCHEMA_VERSION, "created": time.time(), **about, "files": files}
-    manifest[CHECKSUM] = _checksum(manifest)
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=indent, ensure_ascii=False), encoding="utf-8")
-
-
-def _checksum(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of the manifest as JSON reads it back, whatever the order of its keys."""
-    as_read = json.loads(json.dumps(manifest))
-    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()
 
 
 def link_or_copy(source: Path, target: Path) -> None:

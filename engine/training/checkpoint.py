@@ -32,11 +32,12 @@ def read_training(store: Store, key: str) -> dict[str, Any]:
 
     Returns:
         `losses` and `held_out` (pairs of step and loss), `steps` done, `composition` (of the realised batches; empty
-        where nothing was trained),
-        `questions` trained on, `leaks`, and `seconds` (of the process that finished it).
+        where nothing was trained), `questions` trained on, `leaks`, and `seconds` (of the process that finished it).
+
+    Raises:
+        StoreError: If the file was damaged; training the recipe again makes it anew.
     """
-    training: dict[str, Any] = json.loads((store.path("checkpoints", key) / TRAINING).read_text(encoding="utf-8"))
-    return training
+    return store.read_object("checkpoints", key, TRAINING)
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:

@@ -6,6 +6,7 @@ The card follows from what the folder and the evaluations say, so that the same 
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -31,6 +32,8 @@ CARD = "README.md"
 _TAGS = {"MIT": "mit", "Apache 2.0": "apache-2.0", "CC BY-SA 4.0": "cc-by-sa-4.0", "CC BY-NC 4.0": "cc-by-nc-4.0"}
 _FREE = "CC0 1.0"
 _UNKNOWN = "unknown"
+
+logger = logging.getLogger(__name__)
 _SHOWN = (("mono", "map"), ("cross", "map"), ("multi", "map"), ("mono", "hit@1"), ("cross", "hit@1"))
 
 
@@ -90,6 +93,17 @@ def _template() -> Template:
     return environment.get_template("model_card.md.j2")
 
 
+def _training(file: Path) -> dict[str, Any]:
+    """What is known of a checkpoint's training; nothing if its file is missing or damaged."""
+    if not file.is_file():
+        return {}
+    try:
+        return dict(json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        logger.warning("%s cannot be read; the model card leaves the training out", file)
+        return {}
+
+
 @dataclass(frozen=True, slots=True)
 class _Made:
     """What is known of how a checkpoint was made."""
@@ -103,9 +117,7 @@ class _Made:
             recipe = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{folder}: no recipe.json can be read ({error}); give a trained checkpoint") from error
-        file = folder / "training.json"
-        training = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        return cls(Recipe.from_dict(recipe), training)
+        return cls(Recipe.from_dict(recipe), _training(folder / "training.json"))
 
     @property
     def languages(self) -> list[str]:

@@ -1,0 +1,50 @@
+"""What the engine warns of while a page is drawn (damaged or unreadable files of the cache), shown on the page."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from dashboard.names import plain
+
+_SOURCES = ("engine.storage", "engine.evaluation", "dashboard")
+_MOST = 5  # lines that a page shows
+
+_here = threading.local()  # a page is drawn in a thread of its own
+
+
+class _Collector(logging.Handler):
+    """Keeps the warnings of the thread that `gathered` them."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning, once."""
+        lines = getattr(_here, "lines", None)
+        if lines is not None and (line := " ".join(record.getMessage().split())) not in lines:
+            lines.append(line)
+
+
+_collector = _Collector(logging.WARNING)
+
+
+@contextmanager
+def gathered() -> Iterator[list[str]]:
+    """The warnings that come up within, as lines; they go to the log as well."""
+    for source in _SOURCES:
+        logging.getLogger(source).addHandler(_collector)  # a second time does nothing
+    outer = getattr(_here, "lines", None)
+    _here.lines = []
+    try:
+        yield _here.lines
+    finally:
+        _here.lines = outer
+
+
+def show(lines: list[str]) -> None:
+    """Draw the first lines, and how many more there are."""
+    more = len(lines) - _MOST
+    for line in [*lines[:_MOST], *([f"{more} more; python -m engine doctor lists them"] if more > 0 else [])]:
+        st.warning(plain(line), icon=":material/warning:")
