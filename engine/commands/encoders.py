@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from engine.commands.console import name_or_path
+
 if TYPE_CHECKING:
     from engine.encoders.encoder import Options
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 def add_encoder(parser: argparse.ArgumentParser) -> None:
     """Add `--encoder` and the options of how it is run."""
     parser.add_argument("--encoder", default="multilingual-e5-small", help="catalog name, checkpoint, folder or Hub id")
+    parser.add_argument(
+        "--image-encoder", metavar="E", help="encoder of pictures beside it: efficientnet-lite0, a folder or Hub id"
+    )
     parser.add_argument(
         "--truncate-dim", type=int, metavar="N", help="keep the first N dimensions (Matryoshka); default: the model's"
     )
@@ -21,6 +26,14 @@ def add_encoder(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-remote-code", action="store_true", help="run code that comes with the model; read it first"
     )
+
+
+def encoder_name(arguments: argparse.Namespace) -> str:
+    """The encoder's name, or the names of a text and a picture encoder joined; folders as whole paths."""
+    from engine.encoders.towers import JOINED
+
+    given = [arguments.encoder, *([arguments.image_encoder] if arguments.image_encoder else [])]
+    return JOINED.join(map(name_or_path, given))
 
 
 def encoder_options(arguments: argparse.Namespace) -> Options:

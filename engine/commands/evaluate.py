@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.commands.console import check_writable, err, name_or_path, out, say_split, write
-from engine.commands.encoders import add_encoder, encoder_options
+from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 
 if TYPE_CHECKING:
     from engine.evaluation.evaluate import Evaluation, Summary
@@ -47,7 +47,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     given = {"query": options.query_prompt, "document": options.document_prompt}
     prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
     how = encoder_options(options)
-    encoder = open_encoder(options.encoder, store, prompts=prompts, max_length=options.max_length, options=how)
+    encoder = open_encoder(encoder_name(options), store, prompts=prompts, max_length=options.max_length, options=how)
     collection = open_collection(
         options.collection, store, every=options.every, skip_invalid=options.skip_invalid, split=options.split
     )
@@ -59,7 +59,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         every=options.every,
         skip_invalid=options.skip_invalid,
         split=options.split,
-        encoder=name_or_path(options.encoder),
+        encoder=encoder_name(options),
     )
     with options.progress() as progress:
         evaluation = evaluate(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from engine.commands.console import err, name_or_path, names, numbers, out, plain, say_split
-from engine.commands.encoders import add_encoder, encoder_options
+from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 from engine.progress import unobserved
 
 
@@ -53,7 +53,7 @@ def _train(options: argparse.Namespace) -> None:
     from engine.training.training_set import TrainingSet
 
     store = Store()
-    encoder = open_encoder(options.encoder, store, options=encoder_options(options))
+    encoder = open_encoder(encoder_name(options), store, options=encoder_options(options))
     skip = options.skip_invalid
     held_apart = [open_collection(name, store, skip_invalid=skip, split=options.split) for name in options.eval]
     trained_on = open_collection(options.train, store, skip_invalid=skip, split=options.train_split, purpose="training")
@@ -87,7 +87,7 @@ def _sweep(options: argparse.Namespace) -> None:
     from engine.sweeps.sweep import Sweep
 
     sweep = Sweep(
-        encoder=name_or_path(options.encoder),
+        encoder=encoder_name(options),
         training=name_or_path(options.train),
         evaluations=tuple(map(name_or_path, options.eval)),
         alphas=tuple(options.alphas),

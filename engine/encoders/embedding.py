@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.collections.pictures import Picture
 from engine.collections.structures import Collection, Role
 from engine.encoders.adjustment import LanguageAdjustment
 from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
+from engine.encoders.towers import TwoTowers
 from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
 from engine.storage.digest import digest
@@ -76,7 +78,7 @@ def is_collection_embedded(encoder: Encoder, collection: Collection, store: Stor
 def embed(
     encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress = silent
 ) -> NDArray[np.float32]:
-    """Vectors of texts, from the store where it has them, else computed and stored.
+    """Vectors of texts and pictures, from the store where it has them, else computed and stored.
 
     Args:
         encoder: What encodes.
@@ -92,6 +94,8 @@ def embed(
         InputError: If the encoder gives vectors with NaN or infinite numbers.
         StoreError: If the cache cannot be written.
     """
+    if _are_apart(encoder, texts):
+        return _embed_apart(encoder, role, texts, store, progress)
     if (derived := _derived(encoder)) is not None:
         source, follow = derived
         return follow(embed(source, role, texts, store, progress))
@@ -112,6 +116,10 @@ def embed(
 
 def is_embedded(encoder: Encoder, role: Role, texts: Sequence[str], store: Store) -> bool:
     """Whether `embed` finds these texts' vectors without encoding any."""
+    if _are_apart(encoder, texts):
+        pictures, others = _apart(texts)
+        sources = (_tower(encoder, pictures), pictures), (_tower(encoder, others), others)
+        return all(is_embedded(source, role, part, store) for source, part in sources if part)
     if (derived := _derived(encoder)) is not None:
         return is_embedded(derived[0], role, texts, store)
     key = embedding_key(encoder, role, texts)
@@ -119,7 +127,9 @@ def is_embedded(encoder: Encoder, role: Role, texts: Sequence[str], store: Store
 
 
 def embedding_key(encoder: Encoder, role: Role, texts: Sequence[str]) -> str:
-    """The store's key of these texts' vectors."""
+    """The store's key of these texts' vectors; a picture's are the same for queries and documents."""
+    if texts and isinstance(texts[0], Picture):
+        return digest("pictures", SCHEMA_VERSION, encoder.fingerprint, encoder.dtype, list(texts))
     return digest(
         "embeddings",
         SCHEMA_VERSION,
@@ -130,6 +140,41 @@ def embedding_key(encoder: Encoder, role: Role, texts: Sequence[str]) -> str:
         encoder.dtype,
         list(texts),
     )
+
+
+def _are_apart(encoder: Encoder, texts: Sequence[str]) -> bool:
+    """Whether pictures and texts are encoded in two calls: a model takes one kind at a time, and a tower one kind."""
+    pictures = sum(isinstance(text, Picture) for text in texts)
+    return isinstance(encoder, TwoTowers) or 0 < pictures < len(texts)
+
+
+def _apart(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Pictures, and texts."""
+    return [text for text in texts if isinstance(text, Picture)], [t for t in texts if not isinstance(t, Picture)]
+
+
+def _tower(encoder: Encoder, part: Sequence[str]) -> Encoder:
+    """What encodes the pictures, or the texts."""
+    if not isinstance(encoder, TwoTowers):
+        return encoder
+    return encoder.picture if part and isinstance(part[0], Picture) else encoder.text
+
+
+def _embed_apart(
+    encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress
+) -> NDArray[np.float32]:
+    """Vectors of pictures and of texts in the order of the rows; the shorter ones are filled up with zeros."""
+    pictured = np.array([isinstance(text, Picture) for text in texts])
+    parts = [
+        (rows, embed(_tower(encoder, part), role, part, store, progress))
+        for rows, part in zip((pictured, ~pictured), _apart(texts), strict=True)
+        if part
+    ]
+    width = max((vectors.shape[1] for _, vectors in parts), default=0)
+    whole = np.zeros((len(texts), width), np.float32)
+    for rows, vectors in parts:
+        whole[rows, : vectors.shape[1]] = vectors
+    return whole
 
 
 def _derived(encoder: Encoder) -> tuple[Encoder, Callable[[NDArray[np.float32]], NDArray[np.float32]]] | None:
@@ -152,7 +197,8 @@ def _encode_into(
 ) -> None:
     """Encode the different texts, longest first, shard by shard; then write all rows as one entry."""
     different = sorted(set(texts), key=lambda text: (-len(text), text))
-    stage = f"encode {'queries' if role == 'query' else 'passages'}"
+    kind = {"query": "queries", "document": "passages"}[role]
+    stage = f"encode {'pictures' if isinstance(different[0], Picture) else kind}"
     total, done = sum(map(len, different)), 0
     shards = []
     with store.partial("embeddings", key) as partial:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from engine.collections.pictures import Picture
 from engine.collections.structures import Role
 from engine.encoders.folder import ADJUSTMENT, ModelFolder, read_object
 from engine.encoders.loading import DTYPES, check_loadable, load, preferred_dtype
@@ -164,25 +165,51 @@ class SentenceEncoder:
         """Encode texts as the model's author meant it for the role: its prompt, and its route or task.
 
         Args:
-            texts: What to encode.
+            texts: What to encode: texts, or pictures, but not both. Pictures get no prompt and have no role.
             role: Query or document.
 
         Returns:
             Vectors, float32 (texts, dimension), of unit length if they are compared by cosine.
 
         Raises:
-            InputError: If the model cannot be loaded, has fewer dimensions than are to be kept, or is adjusted by
-                language: only `embed_collection` knows the languages.
+            InputError: If the model cannot be loaded, has fewer dimensions than are to be kept, does not take texts or
+                pictures, or is adjusted by language: only `embed_collection` knows the languages.
         """
         if self.is_adjusted:
             raise InputError(
                 f"encoder {self.name} subtracts what its texts' language adds, so it needs to know the language of "
                 "each text; it can be evaluated on a collection, but cannot encode a text alone"
             )
+        if any(isinstance(text, Picture) for text in texts):
+            return self.keep(self._encode_pictures([text for text in texts if isinstance(text, Picture)]))
+        self._check_modality("text")
         vectors = self.model.encode(
             list(texts), prompt=self.prompts[role], batch_size=BATCH_SIZE, show_progress_bar=False, task=role
         )
         return self.keep(np.asarray(vectors, np.float32))
+
+    def _encode_pictures(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
+        """Encode pictures, of which only those of one batch are open at a time."""
+        self._check_modality("image")
+        parts = [
+            self.model.encode(
+                [picture.open() for picture in pictures[start : start + BATCH_SIZE]],
+                prompt="",
+                batch_size=BATCH_SIZE,
+                show_progress_bar=False,
+            )
+            for start in range(0, len(pictures), BATCH_SIZE)
+        ]
+        return np.concatenate(parts).astype(np.float32)
+
+    def _check_modality(self, modality: str) -> None:
+        taken = getattr(self.model, "modalities", ["text"])
+        if modality not in taken:
+            what = {"text": "texts", "image": "pictures"}[modality]
+            other = (
+                "give a picture encoder beside it (--image-encoder)" if modality == "image" else "give a text encoder"
+            )
+            raise InputError(f"encoder {self.name} does not take {what}; {other}, or a model that takes both")
 
     def keep(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Cut whole vectors to the dimensions that are kept, and bring them to unit length if cosine compares them.

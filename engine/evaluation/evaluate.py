@@ -21,6 +21,7 @@ from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
+from engine.encoders.towers import TwoTowers
 from engine.errors import EngineError, InputError, StoreError
 from engine.evaluation import shipped
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
@@ -182,7 +183,7 @@ def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K,
 
     Two recipes may lead to equal weights; each has an evaluation of its own, so that neither is missing from its sweep.
     """
-    recipe = encoder.recipe if isinstance(encoder, SentenceEncoder) else None
+    recipe = encoder.recipe if isinstance(encoder, SentenceEncoder | TwoTowers) else None
     return digest(
         "ranks",
         SCHEMA_VERSION,
@@ -337,7 +338,7 @@ def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
 
 
 def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | None) -> EvaluationManifest:
-    trained = encoder if isinstance(encoder, SentenceEncoder) else None
+    trained = encoder if isinstance(encoder, SentenceEncoder | TwoTowers) else None
     return EvaluationManifest(
         collection=CollectionPart(
             name=collection.name,
@@ -369,7 +370,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
 
 def _seen(encoder: Encoder, collection: Collection) -> SeenInTraining | None:
     """How many of the collection's texts the checkpoint was trained on; None for an encoder from elsewhere."""
-    marks = encoder.folder / MARKS if isinstance(encoder, SentenceEncoder) else None
+    marks = encoder.folder / MARKS if isinstance(encoder, SentenceEncoder | TwoTowers) else None
     if marks is None or not marks.is_file():
         return None
     queries, passages = count_seen(np.load(marks), collection)

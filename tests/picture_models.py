@@ -1,0 +1,48 @@
+"""Small random models of pictures, and of texts and pictures, as folders that sentence-transformers loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+
+def clip_folder(folder: Path, size: int = 16) -> Path:
+    """A CLIP model of 16 dimensions with letters as tokens, 32 x 32 pixels."""
+    from tokenizers import pre_tokenizers
+    from transformers import CLIPConfig, CLIPModel, CLIPProcessor, CLIPTokenizer
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(0)
+    layer = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(
+        text_config={**layer, "vocab_size": 600, "max_position_embeddings": 20, "eos_token_id": 1, "bos_token_id": 0},
+        vision_config={**layer, "image_size": 32, "patch_size": 16},
+        projection_dim=size,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    letters = [*pre_tokenizers.ByteLevel.alphabet()]
+    words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    tokenizer = CLIPTokenizer({word: i for i, word in enumerate(words)}, [], model_max_length=20)
+    images = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
+    CLIPProcessor(images, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def vision_folder(folder: Path, size: int = 16) -> Path:
+    """A picture encoder alone, as a raw transformer: the vision half of CLIP, with `size` hidden numbers."""
+    from transformers import CLIPVisionConfig, CLIPVisionModel
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(1)
+    config = CLIPVisionConfig(
+        hidden_size=size,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=16,
+    )
+    CLIPVisionModel(config).save_pretrained(folder)
+    CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder
