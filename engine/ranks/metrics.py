@@ -101,7 +101,8 @@ def by_setting(
 
     Returns:
         Three rows, mono, cross and multi: `setting`, `cells` (pairs or query languages averaged), `expected` (how many
-        can exist; no cross pair where no query has a relevant document in another language), and a Float64 column per metric, null where cells are missing.
+        can exist; no cross pair where no query has a relevant document in another language), and a Float64 column per
+        metric, null where cells are missing.
     """
     same = pl.col("query_lang") == pl.col("doc_lang")
     documents = languages if document_languages is None else document_languages

@@ -122,7 +122,7 @@ def commands(found: Findings, report: Sequence[str]) -> list[str]:
     """
     opened = found.family.opened_as
     names = [opened.training, *opened.evaluations]
-    fetched = [["fetch", name] for name in dict.fromkeys(names) if published_as(name or "")]
+    fetched = [["fetch", name] for name in dict.fromkeys(names) if name and published_as(name)]
     lines = [*fetched, *_sweeps(found), list(report)]
     return [f"python -m engine {shlex.join(line)}" for line in lines]
 
