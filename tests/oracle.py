@@ -137,9 +137,15 @@ def macro_mean(frame: pl.DataFrame, setting: str, metric: str) -> float:
 
 
 def rank_distance(frame: pl.DataFrame) -> dict[str, float]:
-    """Mean distance between a query's best and worst relevant passage in the pool, by query language."""
+    """Mean distance between a query's best and worst relevant passage in the pool, by query language.
+
+    Queries whose relevant passages are all in one language have none.
+    """
+    languages: dict[tuple[str, str], set[str]] = {}
+    for row in frame.to_dicts():
+        languages.setdefault((row["query_lang"], row["question"]), set()).add(row["doc_lang"])
     distances: dict[str, list[int]] = {}
-    for (query_lang, _), found in found_ranks(frame, "multi").items():
-        if len(found) > 1:
+    for (query_lang, question), found in found_ranks(frame, "multi").items():
+        if len(languages[query_lang, question]) > 1:
             distances.setdefault(query_lang, []).append(max(found) - min(found))
     return {code: sum(values) / len(values) for code, values in distances.items()}

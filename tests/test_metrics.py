@@ -245,3 +245,11 @@ def test_the_success_at_1_of_papers_is_labelled_as_theirs_and_recall_is_not():
         "Hit@5",
         "MRR",
     ]
+
+
+def test_a_collection_that_is_not_crossed_expects_no_cross_pair() -> None:
+    ranks = ranks_of([("q", code, code, 1, 1) for code in LANGUAGES])
+    pairs, query_langs = metrics.by_pair(ranks), metrics.by_query_language(ranks)
+    ours = metrics.by_setting(pairs, query_langs, LANGUAGES, ["map"])
+    assert ours["expected"].to_list() == [4, 0, 4]
+    assert ours["map"].is_null().to_list() == [False, True, False]

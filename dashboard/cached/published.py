@@ -52,12 +52,15 @@ def _alarms(key: str, measure: str, changed: int, root: str) -> pl.DataFrame:
 
 
 def own_evaluations(collection: str | None) -> list[Listed]:
-    """Evaluations on the whole of a collection of the catalog, with no passage missing; the latest first."""
+    """Evaluations on the whole of a collection of the catalog (of MIRACL, on any languages), the latest first.
+
+    Those with a passage missing are left out.
+    """
     return [
         one
         for one in reversed(evaluations())
         if (opened := one.manifest.opened_as) is not None
-        and (opened.collection, opened.every) == (collection, 1)
+        and (opened.collection.partition(":")[0], opened.every) == (collection, 1)
         and not one.manifest.collection.skipped
         and not one.manifest.missing
     ]

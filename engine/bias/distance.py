@@ -11,7 +11,7 @@ def distances(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:
     """Highest minus lowest pool rank of every query's relevant passages.
 
     In a random ranking of N candidates, k relevant ones lie (N + 1)(k - 1) / (k + 1) apart on average (range of k draws
-    without replacement). A query with fewer than two relevant passages has no distance and is left out.
+    without replacement). A query whose relevant passages are all in one language has no distance and is left out.
 
     Args:
         ranks: Frame of schema `RANKS`.
@@ -27,10 +27,10 @@ def distances(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:
         .agg(
             value=(rank.max() - rank.min()).cast(pl.Float64),
             random=(pool + 1) * (k - 1) / (k + 1),
-            relevant=pl.len(),
+            languages=pl.col("doc_lang").n_unique(),
         )
-        .filter(pl.col("relevant") > 1)
-        .drop("relevant")
+        .filter(pl.col("languages") > 1)
+        .drop("languages")
         .sort("query_lang", "question")
     )
 

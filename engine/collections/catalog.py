@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.collections.download import download
+from engine.collections.miracl_source import NAME, is_miracl
 from engine.errors import FetchError, InputError
 from engine.progress import Progress, silent
 from engine.storage.digest import digest, file_digest
@@ -17,8 +18,8 @@ _DATA = "data"  # folder of the collection's own files in its entry, apart from 
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionSource:
-    """A collection that can be fetched.
+class Published:
+    """A collection that others published.
 
     Attributes:
         name: Its catalog name.
@@ -28,9 +29,6 @@ class CollectionSource:
         licence: Its licence.
         licence_url: The licence's text.
         citation: Whom to cite.
-        queries: How many queries it has.
-        candidates: How many candidates it has.
-        files: Size in bytes and SHA-256 by file name.
     """
 
     name: str
@@ -40,6 +38,18 @@ class CollectionSource:
     licence: str
     licence_url: str
     citation: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSource(Published):
+    """A collection that is fetched as a whole.
+
+    Attributes:
+        queries: How many queries it has.
+        candidates: How many candidates it has.
+        files: Size in bytes and SHA-256 by file name.
+    """
+
     queries: int
     candidates: int
     files: dict[str, tuple[int, str]]
@@ -105,6 +115,17 @@ COLLECTIONS = {
     )
 }
 
+MIRACL = Published(
+    name=NAME,
+    title="MIRACL",
+    about="questions and all Wikipedia passages in 18 languages, not parallel",
+    url="https://huggingface.co/datasets/miracl",
+    licence="Apache 2.0; passages from Wikipedia CC BY-SA",
+    licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+    citation="Zhang et al. 2023, MIRACL, TACL, arXiv 2210.09984",
+)
+"""Fetched by language; see `miracl_source`."""
+
 SHIPPED = {
     "demo": "24 passages on planets, mountains, insects, organs, inventions and law; 11 languages, fully parallel",
     "demo-train": "24 passages on rivers, metals, instruments, crops, sports and everyday things; in parallel too",
@@ -151,6 +172,11 @@ def fetch_collection(
                 raise FetchError(f"{origin}/{file}: SHA-256 is {found[:12]}..., expected {sha[:12]}...; fetch again")
             progress(f"fetch {name}", done, source.size)
     return _data_folder(store, source), True
+
+
+def published_as(name: str) -> Published | None:
+    """What is known of a collection that others published, by the name that it is opened by; None for another."""
+    return MIRACL if is_miracl(name) else COLLECTIONS.get(name)
 
 
 def collection_source(name: str) -> CollectionSource:

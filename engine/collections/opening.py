@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder, shipped_folder
+from engine.collections.faults import Faults
+from engine.collections.miracl import read_miracl
+from engine.collections.miracl_source import SPLITS, find_miracl, is_miracl
 from engine.collections.reading import read_collection
 from engine.collections.splits import Purpose, SplitChoice
 from engine.collections.structures import Collection
@@ -24,18 +27,21 @@ def open_collection(
     """Read a collection.
 
     Args:
-        name: A catalog name that has been fetched, or a folder.
+        name: A catalog name that has been fetched (of MIRACL with its languages, `miracl:bn+sw`), or a folder.
         store: Where fetched collections are.
         every: Keep every n-th paragraph only; 1 keeps all.
         skip_invalid: Leave unusable rows out and count them.
-        split: Which judgements of a BEIR folder are read; None for the usual ones.
+        split: Which judgements of a BEIR folder or of MIRACL are read; None for the usual ones.
         purpose: What for: evaluation reads test (else dev, validation), training reads train.
 
     Raises:
         InputError: If it is not fetched, is no folder, or cannot be read.
     """
-    folder, given = _folder_of(name, store), name if name in COLLECTIONS or name in SHIPPED else None
     choice = SplitChoice(split, purpose)
+    if is_miracl(name):
+        taken = choice.take(Path(name), SPLITS)
+        return read_miracl(name, find_miracl(name, taken, store), taken, Faults(skip_invalid)).every(every)
+    folder, given = _folder_of(name, store), name if name in COLLECTIONS or name in SHIPPED else None
     return read_collection(folder, given, skip_invalid=skip_invalid, split=choice).every(every)
 
 

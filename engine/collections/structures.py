@@ -151,6 +151,11 @@ class Collection:
         """Each candidate's language as an index into `languages`, int64 (candidates,)."""
         return _codes(self.corpus.languages, self.languages)
 
+    @property
+    def crossed(self) -> bool:
+        """Whether a query has a relevant candidate in another language than its own."""
+        return bool((self.query_codes[self.qrels.queries] != self.document_codes[self.qrels.documents]).any())
+
     def every(self, step: int) -> Collection:
         """Keep every step-th paragraph (the step-th, the 2 step-th, ...), its sentences and its questions.
 

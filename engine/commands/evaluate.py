@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.commands.console import check_writable, err, name_or_path, out, say_split, write
+from engine.commands.console import check_writable, err, name_or_path, names, out, say_split, write
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     evaluate = commands.add_parser("evaluate", help="rank a collection with an encoder")
     add_encoder(evaluate)
     evaluate.add_argument("--collection", required=True, help="catalog name or folder")
+    evaluate.add_argument("--languages", type=names, metavar="L[,L]", help="of miracl: which languages, such as sw,bn")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the figures here; - for standard output")
     evaluate.add_argument("--top-k", type=int, default=100, help="how many of the pool to keep for each query")
     evaluate.add_argument("--index", default="Flat", help="FAISS index-factory string for the top k; Flat is exact")
@@ -48,14 +49,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     prompts = {role: prompt for role, prompt in given.items() if prompt is not None}
     how = encoder_options(options)
     encoder = open_encoder(encoder_name(options), store, prompts=prompts, max_length=options.max_length, options=how)
+    name = _collection_name(options)
     collection = open_collection(
-        options.collection, store, every=options.every, skip_invalid=options.skip_invalid, split=options.split
+        name, store, every=options.every, skip_invalid=options.skip_invalid, split=options.split
     )
     say_split("evaluated on", collection)
     for reason, count in collection.skipped:
         err.print(f"left out: {count} times {reason}")
     opened_as = OpenedAs(
-        collection=name_or_path(options.collection),
+        collection=name_or_path(name),
         every=options.every,
         skip_invalid=options.skip_invalid,
         split=options.split,
@@ -81,6 +83,18 @@ def _evaluate(options: argparse.Namespace) -> None:
     _print_summary(evaluation, summary)
 
 
+def _collection_name(options: argparse.Namespace) -> str:
+    """The collection's name, with the languages of MIRACL in it."""
+    from engine.collections.miracl_source import NAME, miracl_name
+    from engine.errors import InputError
+
+    if options.collection == NAME:
+        return miracl_name(options.languages or [])
+    if options.languages:
+        raise InputError(f"--languages is for the collection {NAME}; {options.collection} is evaluated whole")
+    return str(options.collection)
+
+
 def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
     from rich.table import Table
 
@@ -88,14 +102,16 @@ def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
 
     names = evaluation.manifest.encoder.name, evaluation.manifest.collection.name
     out.print(f"[bold]{names[0]}[/] on [bold]{names[1]}[/]  ({evaluation.key[:8]})")
-    metrics = ("map", "hit@1", "ndcg@10", "recall@10")
+    metrics = ("map", "hit@1", "ndcg@10", "recall@10", "recall@100")
     table = Table("setting", "cells", *[label(name) for name in metrics])
     for row in summary.settings.iter_rows(named=True):
         values = ["-" if row[name] is None else f"{row[name]:.4f}" for name in metrics]
         table.add_row(row["setting"], f"{row['cells']} of {row['expected']}", *values)
     out.print(table)
     absent = [row["setting"] for row in summary.settings.iter_rows(named=True) if not row["expected"]]
-    if absent:
+    if not evaluation.manifest.collection.crossed:
+        out.print(evaluation.manifest.collection.not_crossed, soft_wrap=True)
+    elif absent:
         out.print(f"no mean of {', '.join(absent)}: the languages of queries and of documents have no such pair")
     distance = summary.mean_rank_distance()
     if distance is not None:

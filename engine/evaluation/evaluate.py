@@ -351,6 +351,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             skipped=dict(collection.skipped),
             split=collection.split,
             pictures=collection.corpus.languages.count(PICTURE),
+            crossed=collection.crossed,
         ),
         encoder=EncoderPart(
             name=encoder.name,

@@ -38,6 +38,7 @@ class CollectionPart(_Part):
         skipped: Rows that were left out, by reason.
         split: Split of its judgements that was read; None where it has none.
         pictures: How many of the candidates are pictures.
+        crossed: Whether a query has a relevant passage in another language than its own.
     """
 
     name: str
@@ -50,6 +51,7 @@ class CollectionPart(_Part):
     skipped: dict[str, int] = {}
     split: str | None = None
     pictures: int = 0
+    crossed: bool = True
 
     @property
     def pool(self) -> int:
@@ -60,6 +62,14 @@ class CollectionPart(_Part):
     def asking(self) -> tuple[str, ...]:
         """Languages that the pool is asked in: where there are pictures, theirs alone."""
         return (PICTURE,) if self.pictures else self.query_languages or self.languages
+
+    @property
+    def not_crossed(self) -> str:
+        """Why a collection that is not crossed has no cross-lingual pair, in a sentence."""
+        return (
+            f"Questions of {self.name} have relevant passages in their own language only, so there is no cross-lingual "
+            "pair; scores are by language, and in the pool of all languages."
+        )
 
 
 class EncoderPart(_Part):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.collections.catalog import COLLECTIONS, SHIPPED
+from engine.collections.catalog import SHIPPED, published_as
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation
 from engine.exchange.beir import write_beir
@@ -189,7 +189,7 @@ def _sidecar(evaluation: Evaluation) -> dict[str, Any]:
         "top_k": manifest.top_k,
         "index": manifest.index,
     }
-    if opened and opened.collection in (*COLLECTIONS, *SHIPPED):
+    if opened and (published_as(opened.collection) or opened.collection in SHIPPED):
         sidecar["opened_as"] = opened.model_dump(mode="json")
     return sidecar
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from engine.collections.catalog import COLLECTIONS, SHIPPED
+from engine.collections.catalog import SHIPPED, published_as
 from engine.errors import InputError
 from engine.exchange import tables, trec
 from engine.exchange.ids import MAP, Names, read_map
@@ -248,5 +248,5 @@ def _openable(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
     """How to open a collection again, if it can be here."""
     opened = sidecar.get("opened_as") or {}
     name = opened.get("collection")
-    here = isinstance(name, str) and (name in COLLECTIONS or name in SHIPPED or Path(name).is_dir())
+    here = isinstance(name, str) and (published_as(name) is not None or name in SHIPPED or Path(name).is_dir())
     return {part: opened[part] for part in ("collection", "every", "skip_invalid")} if here else None

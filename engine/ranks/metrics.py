@@ -101,15 +101,17 @@ def by_setting(
 
     Returns:
         Three rows, mono, cross and multi: `setting`, `cells` (pairs or query languages averaged), `expected` (how many
-        can exist), and a Float64 column per metric, null where cells are missing.
+        can exist; no cross pair where no query has a relevant document in another language), and a Float64 column per
+        metric, null where cells are missing.
     """
     same = pl.col("query_lang") == pl.col("doc_lang")
     documents = languages if document_languages is None else document_languages
     both = len({*languages} & {*documents})
+    across = pairs.filter(~same)
     own = both if PICTURE not in documents else pairs.filter(same).height
     parts = {
         "mono": (pairs.filter(same), own),
-        "cross": (pairs.filter(~same), len(languages) * len(documents) - both),
+        "cross": (across, len(languages) * len(documents) - both if across.height else 0),
         "multi": (query_languages, len(languages if asking is None else asking)),
     }
     rows = []

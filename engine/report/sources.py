@@ -15,7 +15,8 @@ from typing import Any
 import polars as pl
 
 from engine.collections import citations
-from engine.collections.catalog import COLLECTIONS, SHIPPED
+from engine.collections.catalog import COLLECTIONS, SHIPPED, published_as
+from engine.collections.miracl_source import NAME, is_miracl
 from engine.encoders.catalog import ENCODERS
 from engine.errors import StoreError
 from engine.report.findings import Findings
@@ -67,8 +68,7 @@ def sources(found: Findings) -> list[Source]:
 
 
 def _collection(name: str, opened: str, role: str) -> Source:
-    if opened in COLLECTIONS:
-        one = COLLECTIONS[opened]
+    if (one := published_as(opened)) is not None:
         note = (
             "checkpoints trained on it are for non-commercial use" if "NC" in one.licence and "trained" in role else ""
         )
@@ -94,7 +94,8 @@ def bibtex(found: Findings) -> str:
     opened = found.family.opened_as
     fetched = [name for name in COLLECTIONS if name in (opened.collection, opened.training)]
     lareqa = ["lareqa"] if fetched else []
-    return citations.bibtex(["hybrid-batch", *lareqa, *fetched, found.family.recipe.encoder_name]) + "\n"
+    miracl = [NAME] if any(map(is_miracl, (opened.collection, opened.training or ""))) else []
+    return citations.bibtex(["hybrid-batch", *lareqa, *fetched, *miracl, found.family.recipe.encoder_name]) + "\n"
 
 
 def versions() -> dict[str, str]:
@@ -121,7 +122,7 @@ def commands(found: Findings, report: Sequence[str]) -> list[str]:
     """
     opened = found.family.opened_as
     names = [opened.training, *opened.evaluations]
-    fetched = [["fetch", name] for name in dict.fromkeys(names) if name in COLLECTIONS]
+    fetched = [["fetch", name] for name in dict.fromkeys(names) if name and published_as(name)]
     lines = [*fetched, *_sweeps(found), list(report)]
     return [f"python -m engine {shlex.join(line)}" for line in lines]
 

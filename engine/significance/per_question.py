@@ -92,9 +92,9 @@ def _scores(ranks: pl.DataFrame, metrics: Sequence[str], pool: int | None) -> It
         .agg(
             (rank.max() - rank.min()).cast(pl.Float64).alias(RANK_DISTANCE),
             ((0 if pool is None else pool + 1) * (k - 1) / (k + 1)).alias(RANDOM_DISTANCE),
-            relevant=k,
+            languages=pl.col("doc_lang").n_unique(),
         )
-        .filter(pl.col("relevant") > 1)  # as in engine.bias.rank_distance, which gives the formula's source
+        .filter(pl.col("languages") > 1)  # as in engine.bias.rank_distance, which gives the formula's source
     )
     yield RANK_DISTANCE, "multi", distances
     if pool is not None:

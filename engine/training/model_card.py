@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
-from engine.collections.catalog import COLLECTIONS, SHIPPED, shipped_folder
+from engine.collections.catalog import COLLECTIONS, SHIPPED, published_as, shipped_folder
 from engine.collections.citations import bibtex
 from engine.collections.languages import is_tag
 from engine.collections.structures import SETTINGS
@@ -60,7 +60,7 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
         rows=_rows(made.recipe),
         base=made.base,
         batches={kind: count for kind, count in training.get("composition", {}).get("batches", {}).items() if count},
-        source=COLLECTIONS.get(name),
+        source=published_as(name),
         shipped=SHIPPED.get(name),
         questions=training.get("questions"),
         languages=made.languages,
@@ -142,7 +142,8 @@ class _Made:
     def licences(self) -> tuple[str, str]:
         """Licence of the training collection, and of the base encoder."""
         name, base = self.recipe.collection_name, self.recipe.encoder_name
-        data = COLLECTIONS[name].licence if name in COLLECTIONS else _FREE if name in SHIPPED else _UNKNOWN
+        source = published_as(name)
+        data = source.licence if source else _FREE if name in SHIPPED else _UNKNOWN
         return data, ENCODERS[base].licence if base in ENCODERS else _UNKNOWN
 
     @property

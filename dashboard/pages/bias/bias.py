@@ -24,6 +24,9 @@ SECTIONS = {
 
 st.title("Does it favour some languages?")
 one = widgets.pick_evaluation()
+if not one.manifest.collection.crossed:
+    st.info(f"{plain(one.manifest.collection.not_crossed)} Bias cannot be measured without parallel passages.")
+    st.stop()
 if cached.summary(one.key).rank_distance.is_empty():
     st.info(
         f"{plain(one.collection)} has no question with relevant passages in two languages, "

@@ -295,6 +295,11 @@ def draw_pairs(family: results.Family, chosen: Side, reference: Side, metric: st
         return
     if chosen.interpolated:
         st.caption(":orange[Interpolated between the trained ratios next to it, not measured.]")
+    about = listed(family).manifest.collection
+    if not about.crossed:
+        st.markdown(plain(about.not_crossed))
+        st.dataframe(chosen.pairs.select("query_lang", "queries", metric).rename({metric: label(metric)}))
+        return
     codes = figures.language_order(reference.pairs, metric, "name")
     tests, correction = None, "p_holm"
     if chosen.system and reference.system and chosen.system != reference.system:

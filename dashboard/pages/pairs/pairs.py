@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import cached, warnings, widgets
 from dashboard.cached import uncertainty
+from dashboard.names import plain
 from dashboard.pages.pairs import view as pieces
 from engine import figures
 
@@ -18,6 +19,11 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     order = st.selectbox("Sort languages by", ["name", "score", "similarity"], key="order", bind="query-params")
     correction = widgets.pick_correction() if other is not None else None
 
+if not one.manifest.collection.crossed:
+    st.markdown(plain(one.manifest.collection.not_crossed))
+    warnings.draw(one)
+    pieces.tables(one, summary, metric)
+    st.stop()
 codes = figures.language_order(pairs, metric, order)
 if other is None:
     st.markdown(pieces.answer(one, summary, metric))
