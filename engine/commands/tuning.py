@@ -28,13 +28,13 @@ def _tune(options: argparse.Namespace) -> None:
     from rich.table import Table
 
     from engine.collections.opening import open_collection
-    from engine.encoders.resolve import open_encoder
+    from engine.encoders.resolve import open_text_encoder
     from engine.storage.store import Store
     from engine.sweeps.tuning import Grid, best, tune
     from engine.training.training_set import TrainingSet
 
     store = Store()
-    encoder = open_encoder(options.encoder, store, options=encoder_options(options))
+    encoder = open_text_encoder(options.encoder, store, options=encoder_options(options))
     collection = open_collection(
         options.train, store, skip_invalid=options.skip_invalid, split=options.train_split, purpose="training"
     )

@@ -115,6 +115,19 @@ def open_one(
     return SentenceEncoder(folder, name, prompts=given, max_length=max_length, options=options)
 
 
+def open_text_encoder(name: str, store: Store, *, options: Options = AS_IT_IS) -> SentenceEncoder:
+    """Open an encoder of texts.
+
+    Raises:
+        InputError: If the name is none, or of two towers.
+        FetchError: If the Hub does not give the model.
+    """
+    encoder = open_encoder(name, store, options=options)
+    if not isinstance(encoder, SentenceEncoder):
+        raise InputError(f"encoder {name} has a tower for texts and one for pictures; give an encoder of texts alone")
+    return encoder
+
+
 def _with_modules(folder: Path, store: Store, options: Options) -> Path:
     """The folder itself, or for a raw transformer a sentence-transformers folder made of it, with mean pooling."""
     raw = SentenceEncoder(folder, folder.name, options=replace(options, dtype="float32"))

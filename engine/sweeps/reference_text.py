@@ -1,0 +1,177 @@
+"""The reference's results in Markdown, for README: tables and sentences from the numbers that the pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+import polars as pl
+
+from engine.errors import InputError
+from engine.sweeps import kept, prose
+from engine.sweeps.results import Family, beside_ratios, curve, points, values
+
+_FIGURES = [(metric, setting) for metric in kept.MEASURES for setting in ("mono", "cross", "multi")]
+_COLUMNS = [*(f"{setting}_{metric}" for metric, setting in _FIGURES), "rank_distance"]
+_HEADER = ["mono mAP", "cross mAP", "multi mAP", "mono R@1", "cross R@1", "multi R@1", "rank distance"]
+
+
+def result_section(families: Sequence[Family]) -> str:
+    """The results of the reference sweeps.
+
+    Args:
+        families: The sweeps that come with the project, the main one last.
+
+    Raises:
+        InputError: If a sweep comes without its answers.
+    """
+    whole = [family for family in families if family.opened_as.every == 1]
+    parts = [_sweep(family) for family in reversed(whole)]
+    parts += [_all_weights([family for family in families if family.opened_as.every != 1])]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _sweep(family: Family) -> str:
+    answers = _answers(family)
+    about = family.evaluations[0][1].manifest.collection
+    seeds = len({recipe.seed for recipe, _ in family.evaluations if recipe.strategy == "hybrid"})
+    title = (
+        f"### {family.recipe.collection_name} → {family.collection}\n\n{family.label}, evaluated zero-shot on "
+        f"{family.collection}: {about.queries:,} queries in {len(about.languages)} languages, a pool of "
+        f"{about.candidates:,} candidates; means of {seeds} seeds."
+    )
+    parts = [title, answers.answer, _table(["alpha", *_HEADER], _ratio_rows(family, answers))]
+    parts.append(
+        "± is half of the 95 % interval of the value, over questions and seeds. Differences between ratios are far "
+        f"more certain, since all answer the same questions. {_ends(answers, 'alpha')} {_detectable(answers)}"
+    )
+    parts.append(_table(["beside the ratios", *_HEADER], _beside_rows(family)))
+    return "\n\n".join([*parts, *_on_adjusted(answers)])
+
+
+def _ratio_rows(family: Family, answers: kept.Kept) -> Iterator[list[str]]:
+    """The untrained encoder, then every ratio with its interval."""
+    if family.base is not None:
+        scores = values(family.base)
+        yield ["untrained", *(_number(scores[column], column) for column in _COLUMNS)]
+    frames = [answers.selection(*figure) for figure in [*_FIGURES, ("rank_distance", "multi")]]
+    known = [frame for frame in frames if frame is not None]
+    for place, alpha in enumerate(known[0]["system"]):
+        rows = [frame.row(place, named=True) for frame in known]
+        yield [f"{alpha:g}", *(_with_interval(row, column) for row, column in zip(rows, _COLUMNS, strict=True))]
+
+
+def _beside_rows(family: Family) -> Iterator[list[str]]:
+    """Baselines, merged checkpoints and heads on adjusted vectors."""
+    for row in beside_ratios(points(family), _COLUMNS).iter_rows(named=True):
+        name = row["strategy"] if row["alpha"] is None else f"{row['strategy']}, alpha {row['alpha']:g}"
+        yield [name, *(_number(row[column], column) for column in _COLUMNS)]
+
+
+def _on_adjusted(answers: kept.Kept) -> Iterator[str]:
+    """What the ratio does beyond the mean, and what training adds to it."""
+    labels = answers.contrasts["one"].unique().sort()
+    for strategy in sorted({label.partition(",")[0] for label in labels if "+hybrid" in label}):
+        plain = strategy.removesuffix("+hybrid")
+        adds = _contrast(answers, f"{strategy}, alpha = 0.5", plain, "map", "multi")
+        yield (
+            f"**{strategy}** (a head trained after each language's mean was subtracted): {_ends(answers, strategy)} "
+            f"Against {plain} without a head, training at alpha = 0.5 changes multi mAP by {_points(adds)}."
+        )
+
+
+def _ends(answers: kept.Kept, strategy: str) -> str:
+    """Alpha 1 against alpha 0 in every setting."""
+    prefix = "alpha" if strategy == "alpha" else f"{strategy}, alpha"
+    one, other = f"{prefix} = 1", f"{prefix} = 0"
+    parts = [
+        f"{setting} mAP {_points(_contrast(answers, one, other, 'map', setting))}"
+        for setting in ("mono", "cross", "multi")
+    ]
+    distance = _contrast(answers, one, other, "rank_distance", "multi")
+    return f"Alpha 1 against alpha 0: {', '.join(parts)}, rank distance {_ranks(distance)}."
+
+
+def _detectable(answers: kept.Kept) -> str:
+    parts = []
+    for setting in ("mono", "cross", "multi"):
+        frame = answers.selection("map", setting)
+        if frame is not None and frame["detectable"].count():
+            parts.append(f"{setting} {100 * median(frame['detectable'].drop_nulls()):.1f}")
+    return f"Smallest difference from the best ratio that would be found, in points of mAP: {', '.join(parts)}."
+
+
+def _all_weights(families: Sequence[Family]) -> str:
+    """Full fine-tuning beside heads, on the same paragraphs."""
+    if len(families) < 2:
+        return ""
+    rows = []
+    for family in sorted(families, key=lambda family: family.recipe.method, reverse=True):
+        means = [curve(points(family), column) for column in _COLUMNS]
+        for place, alpha in enumerate(means[0]["alpha"]):
+            cells = [_number(mean["mean"][place], column) for mean, column in zip(means, _COLUMNS, strict=True)]
+            rows.append([f"{family.recipe.method}, alpha {alpha:g}", *cells])
+    base = families[0].base
+    first = [] if base is None else [["untrained", *(_number(values(base)[column], column) for column in _COLUMNS)]]
+    full = next(family for family in families if family.recipe.method == "full")
+    settings = full.recipe.settings
+    return (
+        f"### All weights\n\nThe same on every {families[0].opened_as.every}rd paragraph of XQuAD-R: heads, and all "
+        f"weights after {settings.steps} steps of {settings.batch_size} pairs (one seed).\n\n"
+        + _table(["method", *_HEADER], [*first, *rows])
+        + f"\n\n{_ends(_answers(full), 'alpha')}"
+    )
+
+
+def _contrast(answers: kept.Kept, one: str, other: str, measure: str, setting: str) -> dict[str, float | None]:
+    rows = answers.contrasts.filter(
+        (pl.col("one") == one)
+        & (pl.col("other") == other)
+        & (pl.col("measure") == measure)
+        & (pl.col("setting") == setting)
+    )
+    if rows.height != 1:
+        raise InputError(f"reference: {one} against {other} was not tested; build it again")
+    return rows.select("difference", "low", "high", "p").row(0, named=True)
+
+
+def _points(contrast: dict[str, float | None]) -> str:
+    """A difference in points, with its interval and whether it is significant."""
+    return _difference(contrast, 100, "+.1f", " points")
+
+
+def _ranks(contrast: dict[str, float | None]) -> str:
+    return _difference(contrast, 1, "+.0f", "")
+
+
+def _difference(contrast: dict[str, float | None], scale: float, pattern: str, unit: str) -> str:
+    value, low, high = (contrast[name] for name in ("difference", "low", "high"))
+    if value is None or low is None or high is None:
+        return "unknown"
+    told = prose.told_apart(contrast["p"], low, high)
+    text = f"{scale * value:{pattern}}{unit} ({scale * low:{pattern}} to {scale * high:{pattern}}"
+    return f"{text})".replace("-", "−") if told else f"{text}; not significant)".replace("-", "−")
+
+
+def _with_interval(row: dict[str, float], column: str) -> str:
+    half = (row["high"] - row["low"]) / 2
+    shown = f"{half:.0f}" if column == "rank_distance" else f"{half:.3f}".removeprefix("0")
+    return f"{_number(row['value'], column)} ±{shown}"
+
+
+def _number(value: float | None, column: str) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if column == "rank_distance" else f"{value:.3f}".removeprefix("0")
+
+
+def _answers(family: Family) -> kept.Kept:
+    answers = kept.read(family)
+    if answers is None:
+        raise InputError(f"reference: {family.label} comes without its answers; build it again")
+    return answers
+
+
+def _table(header: Sequence[str], rows: Iterator[list[str]] | Sequence[list[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
