@@ -123,7 +123,7 @@ def test_what_is_shipped_equals_what_was_measured(members, fresh: Store) -> None
         assert again.ranks().sort(keys).drop("score").equals(measured.ranks().sort(keys).drop("score"))
         expected = measured.figures()["settings"]
         for setting, scores in again.figures()["settings"].items():
-            assert scores == pytest.approx(expected[setting], rel=1e-6)
+            assert scores == pytest.approx(expected[setting], rel=1e-4)
         assert summarise(again).mean_rank_distance() == pytest.approx(summarise(measured).mean_rank_distance())
         assert again.has_top == (recipe is None or recipe.seed == 0)
         keys = ["query_lang", "question", "rank"]
@@ -202,9 +202,11 @@ def test_damaged_answers_are_one_line(shipped: Path, fresh: Store, tmp_path: Pat
         ("centred", None, 0, True),
         ("merge", 0.5, 0, True),
         ("merge", 0.4, 0, False),
-        ("centred+hybrid", 0.5, 2, True),
-        ("centred+hybrid", 0.5, 3, False),
-        ("centred+hybrid", 0.3, 0, False),
+        ("centred-transductive+hybrid", 0.5, 2, True),
+        ("centred-transductive+hybrid", 0.5, 3, False),
+        ("centred-transductive+hybrid", 0.3, 0, False),
+        ("centred+hybrid", 0.5, 0, True),
+        ("centred+hybrid", 0.5, 1, False),
     ],
 )
 def test_what_ships_is_a_selection(strategy: str, alpha: float | None, seed: int, expected: bool) -> None:
@@ -214,4 +216,4 @@ def test_what_ships_is_a_selection(strategy: str, alpha: float | None, seed: int
 
 def test_points_of_shipped_evaluations_are_those_measured(members, fresh: Store, demo_store: Store) -> None:
     (measured,), (again,) = (families(list(evaluations(one))) for one in (demo_store, fresh))
-    assert points(again)["multi_map"].to_list() == pytest.approx(points(measured)["multi_map"].to_list(), rel=1e-6)
+    assert points(again)["multi_map"].to_list() == pytest.approx(points(measured)["multi_map"].to_list(), rel=1e-4)

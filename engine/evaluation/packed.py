@@ -45,6 +45,12 @@ def judgements_of(ranks: pl.DataFrame) -> pl.DataFrame:
     return ranks.select(_KEYS).sort(_KEYS)
 
 
+def as_ranks(ranks: pl.DataFrame) -> Ranks:
+    """The ranks of a frame of schema `RANKS`, in the order of `judgements_of`."""
+    ordered = ranks.sort(_KEYS)
+    return Ranks(*(ordered[name].to_numpy().astype(np.int64) for name in ("rank_in_language", "rank_in_pool")))
+
+
 def pack_ranks(ranks: pl.DataFrame, model: Ranks | None) -> bytes:
     """Pack a frame of schema `RANKS`.
 
@@ -55,15 +61,13 @@ def pack_ranks(ranks: pl.DataFrame, model: Ranks | None) -> bytes:
     Raises:
         InputError: If a rank is above 65,535.
     """
-    ordered = ranks.sort(_KEYS)
-    columns = [ordered[name].to_numpy().astype(np.int64) for name in ("rank_in_language", "rank_in_pool")]
-    if max(int(column.max(initial=0)) for column in columns) > _LARGEST:
+    own = as_ranks(ranks)
+    if max(int(column.max(initial=0)) for column in (own.in_language, own.in_pool)) > _LARGEST:
         raise InputError(f"ranks up to {_LARGEST} can be packed; this pool is larger")
-    own = Ranks(*columns)
-    order = _order(model, len(ordered))
-    model = model or Ranks(*(np.zeros(len(ordered), np.int64),) * 2)
-    parts = [own.in_pool - model.in_pool, own.in_language - model.in_language]
-    return lzma.compress(b"".join(_planes(_zigzag(part)[order]) for part in parts), lzma.FORMAT_XZ, filters=_FILTERS)
+    model = model or _nothing(len(own.in_pool))
+    by_pool, by_language = own.in_pool - model.in_pool, own.in_language - model.in_language
+    parts = [by_pool[_pool_order(model)], by_language[_language_order(model, by_pool)]]
+    return lzma.compress(b"".join(_planes(_zigzag(part)) for part in parts), lzma.FORMAT_XZ, filters=_FILTERS)
 
 
 def unpack_ranks(packed: bytes, model: Ranks | None) -> Ranks:
@@ -76,14 +80,11 @@ def unpack_ranks(packed: bytes, model: Ranks | None) -> Ranks:
     rows = len(raw) // 8
     if len(raw) != 8 * rows or (model is not None and len(model.in_pool) != rows):
         raise InputError("packed ranks have the wrong length; install the project again")
-    order = _order(model, rows)
-    columns = []
-    for start in (0, 4 * rows):
-        part = np.empty(rows, np.int64)
-        part[order] = _from_planes(raw[start : start + 4 * rows])
-        columns.append(_unzigzag(part))
-    pool, language = columns
-    return Ranks(language, pool) if model is None else Ranks(language + model.in_language, pool + model.in_pool)
+    model = model or _nothing(rows)
+    by_pool, by_language = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    by_pool[_pool_order(model)] = _unzigzag(_from_planes(raw[: 4 * rows]))
+    by_language[_language_order(model, by_pool)] = _unzigzag(_from_planes(raw[4 * rows :]))
+    return Ranks(by_language + model.in_language, by_pool + model.in_pool)
 
 
 def ranks_frame(ranks: Ranks, judgements: pl.DataFrame) -> pl.DataFrame:
@@ -166,8 +167,18 @@ def top_frame(docs: NDArray[np.int64], judgements: pl.DataFrame, language_of: Ca
     )
 
 
-def _order(model: Ranks | None, rows: int) -> NDArray[np.intp]:
-    return np.arange(rows) if model is None else np.lexsort((model.in_language, model.in_pool))
+def _nothing(rows: int) -> Ranks:
+    """The model of ranks that have none."""
+    return Ranks(*(np.zeros(rows, np.int64),) * 2)
+
+
+def _pool_order(model: Ranks) -> NDArray[np.intp]:
+    return np.lexsort((model.in_language, model.in_pool))
+
+
+def _language_order(model: Ranks, by_pool: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Ranks in a language vary with the model's, and with how far the rank in the pool is from the model's."""
+    return np.lexsort((by_pool, model.in_language))
 
 
 def _zigzag(numbers: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _RANKS, _TOP, _SCORES = "ranks.xz", "top.xz", "scores.json.xz"
-_DIGITS = 7
+_DIGITS = 5
 """Significant digits of the scores that are kept."""
 
 
@@ -81,7 +81,7 @@ def read_top(key: str, manifest: EvaluationManifest, store: Store) -> pl.DataFra
 
 
 def read_scores(folder: Path) -> dict[str, Any]:
-    """What `as_json` gave for a packed evaluation, to seven significant digits.
+    """What `as_json` gave for a packed evaluation, to five significant digits.
 
     Raises:
         InputError: If the file is missing or damaged.

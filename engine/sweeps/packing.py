@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from engine.collections.structures import Collection
 from engine.evaluation.evaluate import Evaluation, open_evaluated
 from engine.evaluation.manifest import PackedAs
-from engine.evaluation.packed import Ranks, pack_ranks, pack_top, top_docs, unpack_ranks
+from engine.evaluation.packed import Ranks, as_ranks, top_docs
 from engine.evaluation.shipped import Models, write_packed
 from engine.training.recipe import Recipe
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 PLACES = 10
@@ -49,7 +49,7 @@ def pack(members: Sequence[tuple[Recipe | None, Evaluation]], out: Path) -> None
             packed = PackedAs(places=PLACES if _keeps_places(recipe) else 0, starts=starts)
             _write(evaluation, (ranks, top), packed, models, folder)
         if _is_model(recipe):
-            models.append(_Model(evaluation.key, unpack_ranks(pack_ranks(ranks, None), None), top_docs(top, PLACES)))
+            models.append(_Model(evaluation.key, as_ranks(ranks), top_docs(top, PLACES)))
 
 
 def _write(
@@ -59,12 +59,13 @@ def _write(
     models: list[_Model],
     folder: Path,
 ) -> None:
-    """Write one entry, packed against the model that makes it smallest."""
+    """Write one entry, packed against the model that is most like it."""
     ranks, top = frames
-    of_ranks = min(models, key=lambda model: len(pack_ranks(ranks, model.ranks)), default=None)
-    of_top = None
+    own, of_top = as_ranks(ranks), None
+    of_ranks = min(models, key=lambda model: _unlike(own, model.ranks), default=None)
     if packed.places:
-        of_top = min(models, key=lambda model: len(pack_top(top, packed.places, model.top)), default=None)
+        docs = top_docs(top, packed.places)
+        of_top = max(models, key=lambda model: int((docs == model.top).sum()), default=None)
     keys = {"model": of_ranks.key if of_ranks else None, "top_model": of_top.key if of_top else None}
     changes = {
         "encoder": evaluation.manifest.encoder.model_copy(update={"folder": None}),
@@ -75,6 +76,11 @@ def _write(
     manifest = evaluation.manifest.model_copy(update=changes)
     models_used = Models(of_ranks.ranks if of_ranks else None, of_top.top if of_top else None)
     write_packed(folder, manifest, ranks, top, evaluation.figures(), models_used)
+
+
+def _unlike(one: Ranks, other: Ranks) -> float:
+    """How far two evaluations' ranks are apart: the mean factor between them, as a logarithm."""
+    return float(np.abs(np.log(one.in_pool / other.in_pool)).mean())
 
 
 def _starts(collection: Collection) -> tuple[int, ...]:

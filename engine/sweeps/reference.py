@@ -122,10 +122,11 @@ def _answers(out: Path) -> Iterator[str]:
 
 
 def ships(recipe: Recipe | None) -> bool:
-    """Whether an evaluation of the head sweeps ships; the rest can be computed again, but would be too large.
+    """Whether an evaluation ships; the rest can be computed again, but would be too large.
 
-    All ratios of mixed batches ship with all seeds, and what trains nothing; of the other strategies three seeds, of
-    heads on adjusted vectors at three ratios, of merged checkpoints the even average.
+    All ratios of mixed batches ship with all seeds, and what trains nothing. Of the other strategies three seeds ship:
+    of heads on adjusted vectors at three ratios (one seed where languages are left as they are), of merged checkpoints
+    the even average.
     """
     if recipe is None or recipe.strategy == "hybrid":
         return True
@@ -133,7 +134,7 @@ def ships(recipe: Recipe | None) -> bool:
         return recipe.alpha == 0.5 and recipe.seed < _SHIPPED_SEEDS
     adjusted = adjusted_by(recipe.strategy)
     if adjusted is not None and adjusted.head:
-        return recipe.alpha in ENDS and recipe.seed < _SHIPPED_SEEDS
+        return recipe.alpha in ENDS and recipe.seed < (_SHIPPED_SEEDS if adjusted.transductive else 1)
     return adjusted is not None or recipe.seed < _SHIPPED_SEEDS
 
 
