@@ -35,15 +35,22 @@ def pick_evaluation() -> cached.Listed:
             st.session_state["collection"], st.session_state["checkpoint"] = one.collection, one.checkpoint
         del st.query_params["evaluation"]
     with st.sidebar:
-        collections = sorted({one.collection for one in listed})
+        collections = list(dict.fromkeys(one.collection for one in reversed(listed)))
         collection = st.selectbox("Collection", collections, key="collection", bind="query-params")
-        fitting = {one.checkpoint: one for one in listed if one.collection == collection}
+        here = [one for one in listed if one.collection == collection]
+        fitting = {one.checkpoint: one for one in sorted(here, key=_whole_and_untrained_first)}
         checkpoint = st.selectbox("Checkpoint", list(fitting), key="checkpoint", bind="query-params")
     one = fitting[checkpoint]
     with st.sidebar.expander("Where these numbers come from"):
         st.markdown(provenance(one))
     tell_import(one)
     return one
+
+
+def _whole_and_untrained_first(one: cached.Listed) -> tuple[bool, bool]:
+    """Of evaluations that come with the project, those that every page can show, and the untrained encoder, first."""
+    packed = one.manifest.packed is not None
+    return not cached.has_top(one), packed and one.manifest.recipe is not None
 
 
 def no_evaluation() -> None:

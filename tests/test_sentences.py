@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sweeps.prose import Difference, best_ratio, cost_of_end, gain_of_training, in_words, recommendation
+from engine.sweeps.prose import (
+    Difference,
+    against_adjusted,
+    best_ratio,
+    cost_of_end,
+    gain_of_training,
+    in_words,
+    recommendation,
+)
 
 finite = st.floats(-0.5, 0.5, allow_nan=False)
 
@@ -168,4 +176,18 @@ def test_a_recommendation_says_how_clear_it_is() -> None:
     assert unclear == (
         "**alpha = 0** comes out best, in 70 % of the draws: **not clear**. Alpha 0.5 could be as good; the test can "
         "detect a difference of 0.02 points."
+    )
+
+
+def test_a_baseline_is_held_against_the_best_ratio() -> None:
+    multi, cross = Difference(0.05, 0.04, 0.06, 0.001, 0.475), Difference(-0.006, -0.008, -0.004, 0.001, 0.684)
+    assert against_adjusted("centred-transductive", multi, cross) == (
+        "Without any training, subtracting each language's mean vector (centred-transductive) scores **0.525** (5.0 "
+        "points higher than the best ratio, 95 %: 4.0 to 6.0) in multi mAP, **0.678** (0.6 points lower than the best "
+        "ratio, 95 %: 0.4 to 0.8) in cross mAP."
+    )
+    unsure = Difference(0.001, -0.001, 0.003, 0.4, 0.5)
+    assert against_adjusted("lir-2", unsure, cross).startswith(
+        "Without any training, projecting out each language's first directions (lir-2) scores **0.501** (not "
+        "significantly different from the best ratio) in multi mAP"
     )

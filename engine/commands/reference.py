@@ -14,6 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     actions = reference.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="choose hyper-parameters, run the sweeps, pack the results; hours")
     build.add_argument("--out", type=Path, metavar="DIR", help="default: engine/reference of this installation")
+    build.add_argument("--heads-only", action="store_true", help="leave out the sweep that trains all weights")
     build.add_argument("--jobs", type=int, default=1, help="recipes at the same time")
     build.set_defaults(command=_build)
     text = actions.add_parser("text", help="write the results that ship with the project as Markdown")
@@ -27,7 +28,14 @@ def _build(options: argparse.Namespace) -> None:
 
     with options.progress() as progress:
         observe = getattr(progress, "observe", unobserved)
-        lines = build(options.out or SHIPPED, Store(), jobs=options.jobs, progress=progress, observe=observe)
+        lines = build(
+            options.out or SHIPPED,
+            Store(),
+            all_weights=not options.heads_only,
+            jobs=options.jobs,
+            progress=progress,
+            observe=observe,
+        )
     for line in lines:
         out.print(line)
 

@@ -100,6 +100,7 @@ def write_packed(
     top: pl.DataFrame,
     scores: dict[str, Any],
     models: Models = NO_MODELS,
+    place: int = 0,
 ) -> None:
     """Write an entry for the project: manifest, packed ranks, first places, scores, and its collection's judgements.
 
@@ -110,6 +111,7 @@ def write_packed(
         top: Frame of schema `TOP`.
         scores: What `as_json` gave.
         models: Of the evaluations that `manifest.packed` names.
+        place: Of the entry among those that ship: later ones are listed later.
 
     Raises:
         InputError: If there is another evaluation's judgements under the collection's digest.
@@ -128,7 +130,7 @@ def write_packed(
         (folder / _TOP).write_bytes(pack_top(top, packed.places, models.top))
     text = json.dumps(_rounded(scores), ensure_ascii=False, separators=(",", ":"))
     (folder / _SCORES).write_bytes(lzma.compress(text.encode(), preset=9))
-    write_manifest(folder, {**manifest.values(), "created": 0.0}, indent=None)
+    write_manifest(folder, {**manifest.values(), "created": float(place)}, indent=None)
 
 
 @lru_cache(maxsize=8)

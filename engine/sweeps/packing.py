@@ -33,12 +33,13 @@ class _Model:
     top: NDArray[np.int64]
 
 
-def pack(members: Sequence[tuple[Recipe | None, Evaluation]], out: Path) -> None:
+def pack(members: Sequence[tuple[Recipe | None, Evaluation]], out: Path, place: int = 0) -> None:
     """Pack evaluations of one collection.
 
     Args:
         members: Each with its recipe; None for the untrained encoder.
         out: The folder of what ships; entries that are there already are left as they are.
+        place: Of the sweep among those that ship: later ones are listed later.
     """
     models: list[_Model] = []
     starts = _starts(open_evaluated(members[0][1], members[0][1].store)) if members else ()
@@ -47,7 +48,7 @@ def pack(members: Sequence[tuple[Recipe | None, Evaluation]], out: Path) -> None
         folder = out / "ranks" / evaluation.key
         if not folder.is_dir():
             packed = PackedAs(places=PLACES if _keeps_places(recipe) else 0, starts=starts)
-            _write(evaluation, (ranks, top), packed, models, folder)
+            _write(evaluation, (ranks, top), packed, models, (folder, place))
         if _is_model(recipe):
             models.append(_Model(evaluation.key, as_ranks(ranks), top_docs(top, PLACES)))
 
@@ -57,7 +58,7 @@ def _write(
     frames: tuple[pl.DataFrame, pl.DataFrame],
     packed: PackedAs,
     models: list[_Model],
-    folder: Path,
+    at: tuple[Path, int],
 ) -> None:
     """Write one entry, packed against the model that is most like it."""
     ranks, top = frames
@@ -75,7 +76,7 @@ def _write(
     }
     manifest = evaluation.manifest.model_copy(update=changes)
     models_used = Models(of_ranks.ranks if of_ranks else None, of_top.top if of_top else None)
-    write_packed(folder, manifest, ranks, top, evaluation.figures(), models_used)
+    write_packed(at[0], manifest, ranks, top, evaluation.figures(), models_used, at[1])
 
 
 def _unlike(one: Ranks, other: Ranks) -> float:

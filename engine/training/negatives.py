@@ -26,7 +26,8 @@ class HardNegatives:
         self.count, self._seed = count, seed
         corpus = collection.corpus
         self._texts = corpus.texts
-        never = withheld | {plain(corpus.texts[doc]) for doc in collection.qrels.documents}
+        answers = {plain(corpus.texts[doc]) for doc in collection.qrels.documents} if count else set()
+        never = withheld | answers
         self._paragraph = list(zip(corpus.passages, corpus.languages, strict=True))
         self._others: dict[tuple[str, str], list[int]] = {}
         for doc, paragraph in enumerate(self._paragraph) if count else ():

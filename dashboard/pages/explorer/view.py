@@ -213,20 +213,21 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
     columns = {f"{setting}_{metric}": f"{setting} {label(metric)}" for setting in ("mono", "cross", "multi")}
     columns["rank_distance"] = "rank distance"
     published = {column: paper_points(family.collection, column) for column in columns}
-    drawn = any(published.values()) and st.toggle(
-        "Draw the hybrid-batch paper's points on the same axes",
-        key="paper",
-        bind="query-params",
-        help="arXiv 2408.10536 trained all weights of other encoders on other data and printed three ratios: compare "
-        "the shapes. Without this switch each axis spans our values, and the paper's stand below it.",
-    )
     heads = points.filter(pl.col("strategy").str.ends_with("+hybrid"))
-    adjusted = not heads.is_empty() and st.toggle(
-        "Draw heads on centred vectors on the same axes",
-        key="adjusted",
-        bind="query-params",
-        help="Heads trained after each language's mean was subtracted: what does the ratio do beyond the mean?",
-    )
+    with st.container(horizontal=True):
+        drawn = any(published.values()) and st.toggle(
+            "Draw the hybrid-batch paper's points on the same axes",
+            key="paper",
+            bind="query-params",
+            help="arXiv 2408.10536 trained all weights of other encoders on other data and printed three ratios: "
+            "compare the shapes. Without this switch each axis spans our values, and the paper's stand below it.",
+        )
+        adjusted = not heads.is_empty() and st.toggle(
+            "Draw heads on centred vectors on the same axes",
+            key="adjusted",
+            bind="query-params",
+            help="Heads trained after each language's mean was subtracted: what does the ratio do beyond the mean?",
+        )
     for place, (column, name) in zip(st.columns(4), columns.items(), strict=True):
         place.markdown(f"**{name}**")
         measure, setting = (column, "multi") if column == "rank_distance" else (metric, column.partition("_")[0])

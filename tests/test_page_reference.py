@@ -1,0 +1,62 @@
+"""Every page on a fresh machine: an empty cache, and the results that came with the project."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import streamlit as st
+
+from engine.evaluation.evaluate import evaluations
+from engine.storage.store import SHIPPED, Store
+from engine.sweeps import kept
+from engine.sweeps.results import families
+from tests.pages import open_page, text_of
+
+PAGES = ("explorer", "pairs", "bias", "examples", "report", "published", "clip", "train", "evaluate", "exchange")
+FIRST_VIEW_SECONDS = 30
+"""Far above what it takes: a page that drew questions anew, or trained, would take minutes."""
+
+
+@pytest.fixture(autouse=True)
+def fresh(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("HYBRID_BATCH_REFERENCE")
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    yield
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_opens_and_trains_nothing(name: str, started) -> None:
+    open_page(name)
+    assert started == []
+
+
+def test_the_explorer_opens_on_the_reference_and_answers_at_once(started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.sweeps.uncertainty.resample_system", lambda *_, **__: pytest.fail("drawn anew"))
+    began = time.monotonic()
+    page = open_page()
+    assert time.monotonic() - began < FIRST_VIEW_SECONDS
+    main = families(list(evaluations(Store(SHIPPED))))[-1]
+    assert page.selectbox(key="collection").value == main.collection == "xquad-r"
+    answer = kept.read(main).answer.replace("*", "")
+    assert answer in text_of(page)
+    assert "centred-transductive" in answer
+    assert "Fetch xquad-r to read the texts" in text_of(page)
+
+
+def test_the_demo_is_one_choice_away_and_trains_itself(started) -> None:
+    page = open_page()
+    page.selectbox(key="collection").set_value("demo").run()
+    [command] = started
+    assert command[0] == "sweep"
+    assert "demo-train" in command
+
+
+def test_a_baseline_can_be_compared_with(started) -> None:
+    page = open_page(reference="centred-transductive")
+    assert page.selectbox(key="reference").value == "centred-transductive"
+    assert not page.exception
