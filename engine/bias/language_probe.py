@@ -243,6 +243,18 @@ def project(vectors: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
     return centred @ axes, (float(values[-1] / total), float(values[-2] / total))
 
 
+def centres(points: pl.DataFrame) -> pl.DataFrame:
+    """The middle of each language's passages.
+
+    Args:
+        points: Frame of `Identity.points`.
+
+    Returns:
+        `doc_lang`, `x`, `y`; sorted.
+    """
+    return points.group_by("doc_lang").agg(pl.col("x", "y").mean()).sort("doc_lang")
+
+
 def _with_intervals(
     right: np.ndarray, code: np.ndarray, group: np.ndarray, languages: list[str], seed: int
 ) -> pl.DataFrame:

@@ -14,9 +14,9 @@ import polars as pl
 from engine.collections.structures import SETTINGS
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
-from engine.figures import language_order
 from engine.progress import Progress, silent
 from engine.ranks import metrics
+from engine.ranks.pairs import language_order
 from engine.report.claims import Quantity
 from engine.report.request import UNTRAINED, Request
 from engine.significance import QuestionSums, Resampled, compare, holm, intervals, select

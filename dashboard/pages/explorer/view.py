@@ -14,6 +14,7 @@ from dashboard.pages.examples import view as examples
 from engine import figures
 from engine.published import paper_points
 from engine.ranks.metrics import label
+from engine.ranks.pairs import language_order
 from engine.storage import jobs
 from engine.sweeps import prose, results
 from engine.sweeps.uncertainty import UNTRAINED, System, systems
@@ -235,12 +236,9 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
         figure = figures.ratio_curve(
             points,
             column,
-            name,
-            base=base.get(column),
             alpha=alpha,
-            references=published[column] if drawn else (),
             selection=chosen,
-            adjusted=adjusted,
+            beside=figures.Beside(base.get(column), published[column] if drawn else (), adjusted),
         )
         place.plotly_chart(figure, key=f"curve-{column}", config=widgets.CHART)
         if published[column]:
@@ -252,7 +250,8 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             if "merge" in points["strategy"]
             else ""
         )
-        + ". Dashed: the best ratio; a ratio whose bar reaches it does not differ significantly from the best "
+        + ". Dotted: what has no ratio, named above the plot from the highest down. Dashed: the best ratio; a ratio "
+        "whose bar reaches it does not differ significantly from the best "
         "(95 % interval of the paired difference). Each axis has its own range; a lower rank distance is less biased."
     )
     _draw_others(points, columns)
@@ -301,20 +300,18 @@ def draw_pairs(family: results.Family, chosen: Side, reference: Side, metric: st
         st.markdown(plain(about.not_crossed))
         st.dataframe(chosen.pairs.select("query_lang", "queries", metric).rename({metric: label(metric)}))
         return
-    codes = figures.language_order(reference.pairs, metric, "name")
-    tests, correction = None, "p_holm"
+    codes = language_order(reference.pairs, metric, "name")
+    tests = None
     if chosen.system and reference.system and chosen.system != reference.system:
-        tests = uncertainty.comparison(family, metric, chosen.system, reference.system)
-        tests = tests.filter((pl.col("measure") == metric) & pl.col("doc_lang").is_not_null())
-        correction = widgets.pick_correction()
+        compared = uncertainty.comparison(family, metric, chosen.system, reference.system)
+        of_pairs = compared.filter((pl.col("measure") == metric) & pl.col("doc_lang").is_not_null())
+        tests = of_pairs, widgets.pick_correction()
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(figures.pair_heatmap(chosen.pairs, metric, codes, compact=True), key="at", config=widgets.CHART)
-    figure = figures.difference_heatmap(
-        chosen.pairs, reference.pairs, metric, codes, tests=tests, p=correction, compact=True
-    )
+    figure = figures.difference_heatmap((chosen.pairs, reference.pairs), metric, codes, tests=tests, compact=True)
     right.plotly_chart(figure, key="difference", config=widgets.CHART)
     if tests is not None:
-        st.caption(widgets.survivors(tests, correction))
+        st.caption(widgets.survivors(*tests))
 
 
 def draw_utility(family: results.Family, points: pl.DataFrame, metric: str) -> None:
@@ -333,7 +330,7 @@ def draw_utility(family: results.Family, points: pl.DataFrame, metric: str) -> N
         return
     choice = uncertainty.utility_selection(family, metric, weights)
     st.markdown(prose.recommendation(choice))
-    figure = figures.ratio_curve(results.with_utility(points, weights), "utility", "utility", selection=choice)
+    figure = figures.ratio_curve(results.with_utility(points, weights), "utility", selection=choice)
     st.plotly_chart(figure, key="utility", config=widgets.CHART)
     with st.expander("Every ratio: how surely is it the best?"):
         widgets.selection_table(choice)
