@@ -51,7 +51,7 @@ section = st.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-codes = language_order(cached.summary(one.key).pairs, "map", "name")
+codes = language_order(cached.pairs(one.key), "map", "name")
 match section:
     case "own":
         bias.draw_own_language(one, found, codes, k)

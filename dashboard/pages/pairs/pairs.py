@@ -13,7 +13,7 @@ st.title("Which language pairs work?")
 one = widgets.pick_evaluation()
 other = pieces.pick_other(one)
 summary = cached.summary(one.key)
-pairs = summary.pairs
+pairs = cached.pairs(one.key)
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     metric = widgets.pick_metric()
@@ -33,8 +33,7 @@ else:
     tests = uncertainty.compared(one.key, other.key, metric)
     of_pairs = pieces.cells(tests), correction
     st.markdown(pieces.compared_answer(one, other, tests, metric))
-    reference = cached.summary(other.key).pairs
-    figure = figures.difference_heatmap((pairs, reference), metric, codes, tests=of_pairs)
+    figure = figures.difference_heatmap((pairs, cached.pairs(other.key)), metric, codes, tests=of_pairs)
 warnings.draw(one)
 chosen = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key="cells", config=widgets.CHART)
 clicked = [point["customdata"] for point in chosen.selection.points if point.get("customdata")]
