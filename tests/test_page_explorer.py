@@ -95,6 +95,21 @@ def test_the_numbers_are_the_means_over_seeds_of_what_was_evaluated(demo_cache: 
     np.testing.assert_allclose(sorted(seen), sorted(stored), atol=1e-9)
 
 
+RED, GREEN, GREY = range(3)  # of streamlit's metric
+
+
+def test_a_difference_is_green_where_it_is_better_red_where_worse_and_grey_where_not_significant(
+    demo_cache: Store,
+) -> None:
+    page = open_page(alpha="0", reference="alpha = 1")
+    notes = [caption.value for caption in page.caption if "not significant" in caption.value or "p " in caption.value]
+    assert len(page.metric) == len([note for note in notes if note.startswith("95 %: ")]) == 4
+    for tile, note in zip(page.metric, notes, strict=False):
+        better = tile.delta.startswith("-") == (tile.label == "rank distance")
+        expected = GREY if "not significant" in note else GREEN if better else RED
+        assert tile.proto.color == expected, (tile.label, tile.delta, note)
+
+
 def test_slider_metric_and_reference_change_what_is_drawn(demo_cache: Store) -> None:
     page = open_page(alpha="0.5")
     before = heatmap(page, "at")

@@ -27,9 +27,9 @@ def panels(
     rows = -(-len(figures) // columns)
     heads = [_head(figure, title) for figure, title in zip(figures, titles, strict=True)]
     em = POINTS[layout.width] / 72
-    lines = max(head.count("<br>") for head in heads)
+    lines = 1 + max(head.count("<br>") for head in heads)
     across = 4.2 * em / INCHES[layout.width]  # room for the ticks' labels
-    down = (4.2 + 1.3 * lines) * em / height  # and for the heads
+    down = (1.9 + 1.3 * lines) * em / (height - (4.1 + 1.35 * lines) * em)  # and for the heads
     whole: dict[str, Any] = {"data": [], "layout": {"shapes": [], "annotations": [], "showlegend": False}}
     for place, (figure, text) in enumerate(zip(figures, heads, strict=True)):
         number = "" if place == 0 else str(place + 1)

@@ -1,4 +1,4 @@
-"""Pieces of the ratio explorer: what is chosen, what holds at a ratio, and how it is told."""
+"""Pieces of the ratio explorer: what is chosen, what holds at a ratio, curves, pairs and examples."""
 
 from __future__ import annotations
 
@@ -166,46 +166,6 @@ def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -
                 command = cached.sweep_command(family, [alpha], seeds)
                 jobs.start(command, cached.store(), f"train alpha = {alpha:g}, {family.label}")
     widgets.watch_runs(("sweep",), len(cached.evaluations()))
-
-
-def figures_at(family: results.Family, chosen: Side, reference: Side, metric: str) -> None:
-    """The chosen ratio's figures as numbers, with their differences from the reference, tested if measured."""
-    if not chosen.values:
-        return
-    tested = None
-    if chosen.system and reference.system and chosen.system != reference.system:
-        tested = uncertainty.comparison(family, metric, chosen.system, reference.system)
-    figures_shown = [(metric, setting) for setting in ("mono", "cross", "multi")] + [("rank_distance", "multi")]
-    for place, (measure, setting) in zip(st.columns(4), figures_shown, strict=True):
-        distance = measure == "rank_distance"
-        column = measure if distance else f"{setting}_{measure}"
-        value, other = chosen.values.get(column), reference.values.get(column)
-        if value is None:
-            continue
-        scale, unit, pattern = (1, "ranks", "+.0f") if distance else (100, "points", "+.1f")
-        shown = f"{value:.0f}" if distance else f"{value:.3f}"
-        told, note = (True, "") if tested is None else _how_sure(tested, measure, setting, scale, pattern)
-        with place.container(border=True, height="stretch"):
-            st.metric(
-                "rank distance" if distance else f"{setting} {label(metric)}",
-                f"≈ {shown}" if chosen.interpolated else shown,
-                None if other is None or other == value else f"{scale * (value - other):{pattern}} {unit}",
-                delta_color="off" if not told else "inverse" if distance else "normal",
-                help=f"Difference from {reference.name}.",
-            )
-            if note:
-                st.caption(note)
-
-
-def _how_sure(tested: pl.DataFrame, measure: str, setting: str, scale: float, pattern: str) -> tuple[bool, str]:
-    """Whether a difference is significant; and its interval and test, in words."""
-    wanted = (pl.col("measure") == measure) & (pl.col("setting") == setting) & pl.col("query_lang").is_null()
-    row = tested.filter(wanted).row(0, named=True)
-    if row["low"] is None or row["p"] is None:
-        return False, "too few questions for an interval"
-    told = prose.told_apart(row["p"], row["low"], row["high"])
-    ends = f"{scale * row['low']:{pattern}} to {scale * row['high']:{pattern}}".replace("-", "\u2212")
-    return told, f"95 %: {ends}, {prose.p_value(row['p'])}{'' if told else ': not significant'}"
 
 
 def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metric: str) -> None:
