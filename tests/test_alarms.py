@@ -106,6 +106,48 @@ def test_a_high_cell_is_no_alarm_nor_is_a_low_one_that_keeps_half():
     assert checks.low_cells(cells(grid), "score").is_empty()
 
 
+def with_one_cell(value: float, noise: float) -> pl.DataFrame:
+    """A grid of 0.4 and noise with one cell of another value."""
+    grid = np.full((6, 6), 0.4) + noise * np.random.default_rng(3).standard_normal((6, 6))
+    grid[2, 4] = value
+    return cells(grid)
+
+
+def that_cell(frame: pl.DataFrame) -> dict[str, float]:
+    """How far that cell lies below, without both conditions of an alarm."""
+    every = checks.low_cells(frame, "score", threshold=0.0, share=np.inf)
+    return every.row(by_predicate=(pl.col("query_lang") == "q2") & (pl.col("doc_lang") == "d4"), named=True)
+
+
+def test_an_alarm_asks_for_less_than_half_of_what_is_expected():
+    rings, shares = [], []
+    for value in np.linspace(0.15, 0.25, 100):
+        frame = with_one_cell(value, 0.005)
+        assert that_cell(frame)["deviations"] < -6
+        rings.append(checks.low_cells(frame, "score").height)
+        shares.append(value / that_cell(frame)["expected"])
+    assert rings == [int(share < 0.5) for share in shares]
+    assert 20 < sum(rings) < 80
+
+
+def test_an_alarm_asks_for_six_deviations():
+    rings, deviations = [], []
+    for value in np.linspace(0.0, 0.4, 200):
+        frame = with_one_cell(value, 0.03)
+        rings.append(checks.low_cells(frame, "score", share=np.inf).height)
+        deviations.append(that_cell(frame)["deviations"] if value < 0.36 else 0.0)
+    assert rings == [int(far < -6) for far in deviations]
+    assert min(abs(far + 6) for far in deviations) < 0.1  # the step was met closely
+    assert 20 < sum(rings) < 180
+
+
+def test_four_languages_are_enough_and_three_are_not():
+    for size, rows in ((4, 1), (3, 0)):
+        grid = np.add.outer(np.arange(size), np.arange(size)) / 10 + 0.3
+        grid[1, 1] = 0.0
+        assert checks.low_cells(cells(grid), "score").height == rows
+
+
 def test_exactly_additive_data_with_one_fault_ring():
     grid = np.add.outer(np.arange(5.0), np.arange(5.0)) / 10 + 0.3
     assert checks.low_cells(cells(grid), "score").is_empty()

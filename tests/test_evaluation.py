@@ -258,6 +258,10 @@ def test_the_jsons_figures_are_those_of_slow_loops(evaluated: module.Evaluation)
     assert {row["random_rank_distance"] for row in result["query_langs"]} == {9.5}
 
 
+def test_the_stored_pairs_are_those_of_the_ranks(evaluated: module.Evaluation) -> None:
+    assert evaluated.pairs().equals(summarise(evaluated).pairs)
+
+
 def test_the_stored_figures_are_those_of_the_ranks(evaluated: module.Evaluation) -> None:
     assert evaluated.figures() == json.loads(json.dumps(as_json(evaluated, summarise(evaluated))))
 

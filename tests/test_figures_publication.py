@@ -20,6 +20,7 @@ from engine.evaluation.evaluate import evaluations
 from engine.figures.cells import drawn_cells
 from engine.figures.grid import CLICKABLE
 from engine.figures.labels import label_places
+from engine.figures.panels import panels
 from engine.figures.publication import (
     FAMILIES,
     INCHES,
@@ -29,10 +30,10 @@ from engine.figures.publication import (
     PRINT_GREY,
     PRINT_INK,
     Layout,
-    panels,
     publication,
 )
 from engine.figures.style import ACCENT, DIVERGING, INK, SEQUENTIAL
+from engine.ranks.pairs import matrix
 from engine.report import Picture, Request, gather, pictures
 from engine.report.render.images import Image, draw
 from engine.storage.store import Store
@@ -133,12 +134,12 @@ def test_scores_grow_darker_in_grey_and_differences_both_ways() -> None:
 
 def test_heatmaps_are_rectangles_in_the_colours_of_their_scale() -> None:
     frame, codes = pairs(4)
-    figure = figures.pair_heatmap(frame, "map", codes, limits=(0.0, 1.0))
+    figure = figures.pair_heatmap(frame, "map", codes)
     printed = publication(figure, Layout(), height=2)
     assert not list(printed.select_traces({"type": "heatmap"}))
     cells = [shape for shape in printed.layout.shapes if shape.layer == "below"]
     assert len(cells) == 16
-    grid = figures.matrix(frame, "map", codes)
+    grid = matrix(frame, "map", codes)
     for cell in cells:
         value = grid[round(cell.y0 + 0.5), round(cell.x0 + 0.5)]
         [expected] = sample_colorscale(SEQUENTIAL, [value])
@@ -166,7 +167,7 @@ def test_numbers_that_would_be_too_small_are_left_out_and_the_colours_explained(
 def test_wide_numbers_make_smaller_type() -> None:
     frame, codes = pairs(11)
     reference = frame.with_columns(map=pl.col("map") - 0.25)
-    figure = figures.difference_heatmap(frame, reference, "map", codes, compact=True)
+    figure = figures.difference_heatmap((frame, reference), "map", codes, compact=True)
     narrow, wide = (publication(figure, Layout(width), height=3) for width in ("column", "full"))
     [size] = {trace.textfont.size for trace in narrow.data if trace.mode == "text"}
     assert LEAST_POINTS <= 0.75 * size < POINTS["column"]
@@ -178,7 +179,7 @@ def test_panels_keep_every_trace_on_axes_of_its_own() -> None:
         pl.DataFrame({"strategy": "hybrid", "alpha": [0.0, 1.0], "seed": 0, "a": values})
         for values in ([1.0, 2.0], [7.0, 5.0])
     ]
-    parts = [figures.ratio_curve(frame, "a", "a", base=3.0) for frame in frames]
+    parts = [figures.ratio_curve(frame, "a", beside=figures.Beside(3.0)) for frame in frames]
     whole = panels(parts, ["one", "two"], Layout(), columns=2, height=2)
     for part, (x, y) in zip(parts, (("x", "y"), ("x2", "y2")), strict=True):
         own = [trace for trace in whole.data if trace.xaxis == x]
@@ -187,8 +188,8 @@ def test_panels_keep_every_trace_on_axes_of_its_own() -> None:
         assert {trace.yaxis for trace in own} == {y}
         number = x[1:]
         assert whole.layout[f"yaxis{number}"].range == part.layout.yaxis.range
-    titles = {note.text: note.xref for note in whole.layout.annotations if note.text in ("one", "two")}
-    assert titles == {"one": "x domain", "two": "x2 domain"}
+    heads = {note.text: note.xref for note in whole.layout.annotations}
+    assert heads == {"one<br>untrained 3.000 ↑": "x domain", "two<br>untrained 3.000 ↓": "x2 domain"}
     assert all("paper" not in (note.xref, note.yref) for note in whole.layout.annotations)
     assert {shape.xref for shape in whole.layout.shapes} <= {"x domain", "x2 domain"}
     domains = [whole.layout[axis].domain for axis in ("xaxis", "xaxis2")]
@@ -227,8 +228,14 @@ def test_no_text_is_cut_off_overlaps_or_is_tiny_in_a_full_width_figure(
     wide, codes = pairs(18, -0.9, 0.9)
     more = {
         "many": figures.pair_heatmap(wide, "map", codes),
-        "curve": figures.ratio_curve(points(family), "multi_map", "multi mAP", base=0.1),
+        "curve": figures.ratio_curve(points(family), "multi_map", beside=figures.Beside(0.1)),
     }
+    with_baseline = pl.concat(
+        [points(family), points(family).head(1).with_columns(strategy=pl.lit("uniform"), alpha=None)]
+    )
+    columns = ("mono_map", "cross_map", "multi_map", "rank_distance")
+    curves = [figures.ratio_curve(with_baseline, column, base=0.1) for column in columns]
+    more["panels"] = panels(curves, columns, layout, columns=2, height=4)
     printed = {picture.name: picture.printed(layout) for picture in drawn}
     printed |= {name: publication(figure, layout, height=4) for name, figure in more.items()}
     files = {name: tmp_path / f"{name}.svg" for name in printed}

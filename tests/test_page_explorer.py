@@ -85,7 +85,7 @@ def test_the_numbers_are_the_means_over_seeds_of_what_was_evaluated(demo_cache: 
     assert f"{_mean(demo_cache, 0.5, 'multi', 'rank_distance'):.0f}" in shown
     np.testing.assert_allclose(heatmap(page, "at"), _pair_grid(demo_cache, 0.5, "map"), atol=1e-6)
     difference = _pair_grid(demo_cache, 0.5, "map") - _pair_grid(demo_cache, None, "map")
-    np.testing.assert_allclose(np.abs(heatmap(page, "difference")), np.abs(100 * difference), atol=1e-4)
+    np.testing.assert_allclose(heatmap(page, "difference"), 100 * difference, atol=1e-4)
     best = max((0.0, 0.5, 1.0), key=lambda alpha: _mean(demo_cache, alpha, "multi", "map"))
     assert f"alpha = {best:g} scores highest" in shown
     assert f"{_mean(demo_cache, best, 'multi', 'map'):.3f}" in shown
@@ -93,6 +93,21 @@ def test_the_numbers_are_the_means_over_seeds_of_what_was_evaluated(demo_cache: 
     [seen] = [values for trace in curve if (values := numbers(trace["y"])).size == 9]
     stored = [one["settings"]["multi"]["map"] for alpha in (0.0, 0.5, 1.0) for one in _figures(demo_cache)[alpha]]
     np.testing.assert_allclose(sorted(seen), sorted(stored), atol=1e-9)
+
+
+RED, GREEN, GREY = range(3)  # of streamlit's metric
+
+
+def test_a_difference_is_green_where_it_is_better_red_where_worse_and_grey_where_not_significant(
+    demo_cache: Store,
+) -> None:
+    page = open_page(alpha="0", reference="alpha = 1")
+    notes = [caption.value for caption in page.caption if "not significant" in caption.value or "p " in caption.value]
+    assert len(page.metric) == len([note for note in notes if note.startswith("95 %: ")]) == 4
+    for tile, note in zip(page.metric, notes, strict=False):
+        better = tile.delta.startswith("-") == (tile.label == "rank distance")
+        expected = GREY if "not significant" in note else GREEN if better else RED
+        assert tile.proto.color == expected, (tile.label, tile.delta, note)
 
 
 def test_slider_metric_and_reference_change_what_is_drawn(demo_cache: Store) -> None:
@@ -106,7 +121,7 @@ def test_slider_metric_and_reference_change_what_is_drawn(demo_cache: Store) -> 
     assert f"{_mean(demo_cache, 0.0, 'mono', 'hit@1'):.3f}" in text_of(page)
     sound(page.selectbox(key="reference").select("alpha = 1").run())
     difference = _pair_grid(demo_cache, 0.0, "hit@1") - _pair_grid(demo_cache, 1.0, "hit@1")
-    np.testing.assert_allclose(np.abs(heatmap(page, "difference")), np.abs(100 * difference), atol=1e-4)
+    np.testing.assert_allclose(heatmap(page, "difference"), 100 * difference, atol=1e-4)
 
 
 def test_between_trained_ratios_values_are_marked_as_interpolated_and_training_is_offered(

@@ -191,6 +191,28 @@ def test_a_start_without_a_sign_of_life_is_over_after_a_while(store: Store, fold
         assert read(store, "k").state == state
 
 
+class Ended:
+    """A process that has ended with a code."""
+
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def poll(self) -> int:
+        return self._code
+
+
+@pytest.mark.parametrize(("code", "state"), [(130, "stopped"), (-9, "stopped"), (1, "failed"), (2, "failed")])
+def test_a_process_that_ended_before_it_began_was_stopped_if_it_was_interrupted(
+    store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int, state: str
+) -> None:
+    status = {"state": "running", "starting": True, "updated": time.time()}
+    (folder / "status.json").write_text(json.dumps(status))
+    (folder / "log.txt").write_text("first\nlast\n")
+    monkeypatch.setitem(jobs._started, (folder, 5.0), Ended(code))
+    run = read(store, "k")
+    assert (run.state, run.message) == (state, "last" if state == "failed" else "")
+
+
 @pytest.mark.parametrize(
     ("error", "state", "message"),
     [

@@ -130,13 +130,16 @@ def test_holms_p_is_below_a_level_where_the_procedure_rejects_at_that_level(p, l
 
 @settings(deadline=None, max_examples=200)
 @given(p=p_values)
-def test_benjamini_and_hochbergs_p_is_scipys(p):
+def test_benjamini_and_hochbergs_p_is_that_of_the_step_up_procedure(p):
     p = np.array(p)
     tests = ~np.isnan(p)
-    found = benjamini_hochberg(p)
-    assert np.isnan(found[~tests]).all()
-    if tests.any():
-        np.testing.assert_allclose(found[tests], false_discovery_control(p[tests]), rtol=1e-12)
+    corrected = benjamini_hochberg(p)
+    assert np.isnan(corrected[~tests]).all()
+    ordered = sorted(p[tests])
+    for value, adjusted in zip(p[tests], corrected[tests], strict=True):
+        # the lowest level at which the test is rejected: that of the best step at or after its own
+        steps = [at * len(ordered) / place for place, at in enumerate(ordered, start=1) if at >= value]
+        assert adjusted == pytest.approx(min([1.0, *steps]), rel=1e-12)
 
 
 def test_corrections_are_over_the_cells_of_one_measure_and_setting_and_leave_the_mean_alone():

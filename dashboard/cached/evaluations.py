@@ -192,7 +192,7 @@ def retrieve(key: str, text: str, k: int) -> pl.DataFrame:
 @st.cache_resource(max_entries=4 * FRAMES, show_spinner=False)
 def pairs(key: str) -> pl.DataFrame:
     """Scores of every language pair of an evaluation, as they were stored with it."""
-    return pl.DataFrame(engine.find_evaluation(store(), key).figures()["pairs"])
+    return engine.find_evaluation(store(), key).pairs()
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)

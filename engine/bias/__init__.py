@@ -19,9 +19,16 @@ permutation of 1 to L, so the statistic and its p are the same constants for any
 same of all questions together, where the answer can differ.
 """
 
-from engine.bias.advantage import advantage_matrix, advantages, language_shares, own_shares, pool_ranks
+from engine.bias.advantage import (
+    advantage_matrix,
+    advantages,
+    language_shares,
+    own_shares,
+    pool_rank_quantiles,
+    pool_ranks,
+)
 from engine.bias.agreement import agreement_matrix, rank_correlations
-from engine.bias.distance import distances, rank_distance
+from engine.bias.distance import distances, random_distance, rank_distance
 from engine.bias.documents import DocumentEffect, document_blocks, document_effect, pushed
 from engine.bias.first_result import first_results, outcomes
 from engine.bias.measures import DIRECTIONS, MEASURES, OUTCOMES, RANK_MEASURES, Measure
@@ -57,8 +64,10 @@ __all__ = [
     "one_target_ranks",
     "outcomes",
     "own_shares",
+    "pool_rank_quantiles",
     "pool_ranks",
     "pushed",
+    "random_distance",
     "rank_correlations",
     "rank_distance",
     "removals",

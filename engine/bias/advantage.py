@@ -33,6 +33,25 @@ def pool_ranks(ranks: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def pool_rank_quantiles(ranks: pl.DataFrame) -> pl.DataFrame:
+    """Spread of the pool ranks of the relevant passages of each language.
+
+    Args:
+        ranks: `query_lang`, `doc_lang` and `rank_in_pool` of schema `RANKS`.
+
+    Returns:
+        One row per query and document language: `query_lang`, `doc_lang`, and the quantiles `low` (5 %), `q1`,
+        `median`, `q3` and `high` (95 %); sorted.
+    """
+    rank = pl.col("rank_in_pool")
+    shares = {"low": 0.05, "q1": 0.25, "q3": 0.75, "high": 0.95}
+    return (
+        ranks.group_by("query_lang", "doc_lang")
+        .agg(median=rank.median(), **{name: rank.quantile(share) for name, share in shares.items()})
+        .sort("query_lang", "doc_lang")
+    )
+
+
 def advantages(ranks: pl.DataFrame) -> pl.DataFrame:
     """How many doublings of the pool rank each language's relevant passage stands before its translations.
 

@@ -59,3 +59,9 @@ def rank_distance(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:
         )
         .sort("query_lang")
     )
+
+
+def random_distance(rank_distance: pl.DataFrame) -> float:
+    """What a random ranking would give, mean over the query languages of a frame of `rank_distance`; NaN if empty."""
+    randoms = rank_distance["random"].to_list()
+    return sum(randoms) / len(randoms) if randoms else float("nan")

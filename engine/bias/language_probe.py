@@ -18,6 +18,7 @@ from scipy.special import stdtrit
 
 from engine.bias.axes import places
 from engine.bias.measures import MEASURES
+from engine.collections.groups import groups_by_question
 from engine.errors import InputError
 from engine.ranks.schema import RANKS, check_frame
 from engine.significance import QuestionSums, intervals, resample, wilson
@@ -104,18 +105,11 @@ def answering_passages(ranks: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `doc`, `doc_lang`, `group` (counted from 0); sorted by passage.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     answers = check_frame(ranks, RANKS, "ranks").select("question", "doc", "doc_lang").unique()
     passages = answers.select("doc", "doc_lang").unique().sort("doc")
     questions = answers["question"].unique().sort()
     doc = np.searchsorted(passages["doc"].to_numpy(), answers["doc"].to_numpy())
-    question = passages.height + places(answers["question"], questions)
-    nodes = passages.height + len(questions)
-    graph = coo_array((np.ones(len(doc)), (doc, question)), shape=(nodes, nodes))
-    _, labels = connected_components(graph, directed=False)
-    _, group = np.unique(labels[: passages.height], return_inverse=True)
+    group = groups_by_question(places(answers["question"], questions), doc, passages.height)
     return passages.with_columns(group=pl.Series(group, dtype=pl.Int64))
 
 
@@ -241,6 +235,18 @@ def project(vectors: np.ndarray) -> tuple[np.ndarray, tuple[float, float]]:
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
     total = max(values.sum(), np.finfo(float).tiny)
     return centred @ axes, (float(values[-1] / total), float(values[-2] / total))
+
+
+def centres(points: pl.DataFrame) -> pl.DataFrame:
+    """The middle of each language's passages.
+
+    Args:
+        points: Frame of `Identity.points`.
+
+    Returns:
+        `doc_lang`, `x`, `y`; sorted.
+    """
+    return points.group_by("doc_lang").agg(pl.col("x", "y").mean()).sort("doc_lang")
 
 
 def _with_intervals(

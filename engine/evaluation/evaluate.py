@@ -84,6 +84,10 @@ class Evaluation:
         scores: dict[str, Any] = json.loads(content)
         return scores
 
+    def pairs(self) -> pl.DataFrame:
+        """Frame of `metrics.by_pair`, as it was stored: what every heatmap of an evaluation shows."""
+        return pl.DataFrame(self.figures()["pairs"])
+
     @property
     def languages(self) -> list[str]:
         """The collection's languages."""

@@ -1,16 +1,19 @@
 """A frame in, a plotly figure out, nothing else: the same figures on the pages and in reports."""
 
-from engine.figures.bias import parallel_ranks, pool_rank_boxes, pool_rank_heatmap, rank_distance_dots, share_bars
-from engine.figures.bias_grids import advantage_heatmap, agreement_heatmap, target_heatmap
-from engine.figures.bias_suite import document_places, measure_curve, measure_forest, outcome_bars
+from engine.figures.bias import parallel_ranks, pool_rank_boxes, rank_distance_dots, share_bars
+from engine.figures.bias_curves import measure_curve
+from engine.figures.bias_grids import advantage_heatmap, agreement_heatmap, pool_rank_heatmap, target_heatmap
+from engine.figures.bias_suite import document_places, measure_forest, outcome_bars
 from engine.figures.losses import loss_curves
-from engine.figures.pairs import difference_heatmap, language_order, matrix, pair_heatmap, query_counts
-from engine.figures.published import language_dumbbells, language_heatmap, model_plane, published_heatmap
-from engine.figures.ratios import ratio_curve, trade_off
+from engine.figures.pairs import difference_heatmap, pair_heatmap, query_counts
+from engine.figures.published import language_dumbbells, language_heatmap, model_plane
+from engine.figures.ratios import Beside, ratio_curve
 from engine.figures.style import name_of
+from engine.figures.trade_off import trade_off
 from engine.figures.vectors import distance_heatmap, language_map
 
 __all__ = [
+    "Beside",
     "advantage_heatmap",
     "agreement_heatmap",
     "difference_heatmap",
@@ -19,9 +22,7 @@ __all__ = [
     "language_dumbbells",
     "language_heatmap",
     "language_map",
-    "language_order",
     "loss_curves",
-    "matrix",
     "measure_curve",
     "measure_forest",
     "model_plane",
@@ -31,7 +32,6 @@ __all__ = [
     "parallel_ranks",
     "pool_rank_boxes",
     "pool_rank_heatmap",
-    "published_heatmap",
     "query_counts",
     "rank_distance_dots",
     "ratio_curve",

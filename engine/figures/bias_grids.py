@@ -1,4 +1,4 @@
-"""Heatmaps of language bias over pairs: the own language's advantage, lone passages, agreement of query languages."""
+"""Heatmaps of language bias over pairs: median ranks, own language's advantage, lone passages, agreement."""
 
 from __future__ import annotations
 
@@ -8,9 +8,40 @@ import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from engine.figures.grid import cells, frame_diagonal, grid_figure
-from engine.figures.pairs import matrix
-from engine.figures.style import DIVERGING, SEQUENTIAL, name_of, number, whole
+from engine.figures.grid import GridInfo, cells, difference_info, frame_diagonal, grid_figure, hovers
+from engine.figures.style import name_of, number, whole
+from engine.ranks.pairs import matrix
+
+
+def pool_rank_heatmap(pool_ranks: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
+    """Median pool rank of the relevant passages: query language down, document language across; logarithmic colour.
+
+    Args:
+        pool_ranks: Frame of `bias.pool_ranks`.
+        codes: Languages in order.
+    """
+    info = _get_pool_rank_info(pool_ranks, codes)
+    figure = grid_figure(info)
+    ticks = list(range(int(np.ceil(info.limits[1])) + 1))
+    figure.data[0].colorbar.update(tickvals=ticks, ticktext=[f"{10**tick:,}" for tick in ticks])
+    frame_diagonal(figure, len(codes))
+    return figure
+
+
+def _get_pool_rank_info(pool_ranks: pl.DataFrame, codes: Sequence[str]) -> GridInfo:
+    """The grid holds powers of 10, the texts ranks."""
+    ranks, counts = matrix(pool_ranks, "median_rank", codes), matrix(pool_ranks, "queries", codes)
+    powers = np.log10(ranks)
+    hover = hovers(
+        codes,
+        ranks,
+        counts,
+        lambda q, d, rank, count: (
+            f"{name_of(q)} query, {name_of(d)} passage<br>median rank {whole(rank)} of the pool, {whole(count)} queries"
+        ),
+    )
+    limits = (0.0, max(1.0, float(np.nanmax(powers))))
+    return GridInfo(powers, codes, codes, cells(ranks, "{:,.0f}"), hover, limits, "median rank")
 
 
 def advantage_heatmap(advantages: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
@@ -20,17 +51,14 @@ def advantage_heatmap(advantages: pl.DataFrame, codes: Sequence[str]) -> go.Figu
         advantages: Frame of `bias.advantage_matrix`.
         codes: Languages in order.
     """
-    grid, counts = matrix(advantages, "advantage", codes), matrix(advantages, "queries", codes)
-    hover = [
-        [_advantage_hover(q, d, grid[i, j], counts[i, j]) for j, d in enumerate(codes)] for i, q in enumerate(codes)
-    ]
-    limit = max(1.0, float(np.nanmax(np.abs(grid)))) if np.isfinite(grid).any() else 1.0
-    scale = {"colorscale": DIVERGING, "zmin": -limit, "zmax": limit}
-    figure = grid_figure(
-        grid, codes, codes, texts=cells(grid, "{:+.1f}"), hover=hover, scale=scale, title="doublings ahead"
-    )
+    figure = grid_figure(_get_advantage_info(advantages, codes))
     frame_diagonal(figure, len(codes))
     return figure
+
+
+def _get_advantage_info(advantages: pl.DataFrame, codes: Sequence[str]) -> GridInfo:
+    grid, counts = matrix(advantages, "advantage", codes), matrix(advantages, "queries", codes)
+    return difference_info(grid, codes, hovers(codes, grid, counts, _advantage_hover), "doublings ahead")
 
 
 def _advantage_hover(query_lang: str, doc_lang: str, value: float, count: float) -> str:
@@ -48,21 +76,23 @@ def target_heatmap(targets: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
         targets: Frame of `bias.one_target`.
         codes: Languages in order.
     """
-    grid, counts = matrix(targets, "mrr", codes), matrix(targets, "queries", codes)
-    hover = [
-        [
-            f"{name_of(q)} query, only the {name_of(d)} passage is relevant<br>mean reciprocal rank "
-            f"{number(grid[i, j], '{:.3f}')}, {whole(counts[i, j])} queries"
-            for j, d in enumerate(codes)
-        ]
-        for i, q in enumerate(codes)
-    ]
-    scale = {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": 1}
-    figure = grid_figure(
-        grid, codes, codes, texts=cells(grid, "{:.2f}"), hover=hover, scale=scale, title="mean 1 / rank"
-    )
+    figure = grid_figure(_get_target_info(targets, codes))
     frame_diagonal(figure, len(codes))
     return figure
+
+
+def _get_target_info(targets: pl.DataFrame, codes: Sequence[str]) -> GridInfo:
+    grid, counts = matrix(targets, "mrr", codes), matrix(targets, "queries", codes)
+    hover = hovers(
+        codes,
+        grid,
+        counts,
+        lambda q, d, value, count: (
+            f"{name_of(q)} query, only the {name_of(d)} passage is relevant<br>mean reciprocal rank "
+            f"{number(value, '{:.3f}')}, {whole(count)} queries"
+        ),
+    )
+    return GridInfo(grid, codes, codes, cells(grid, "{:.2f}"), hover, (0.0, 1.0), "mean 1 / rank")
 
 
 def agreement_heatmap(agreement: pl.DataFrame, codes: Sequence[str]) -> go.Figure:
@@ -72,19 +102,20 @@ def agreement_heatmap(agreement: pl.DataFrame, codes: Sequence[str]) -> go.Figur
         agreement: Frame of `bias.agreement_matrix`.
         codes: Languages in order.
     """
+    figure = grid_figure(_get_agreement_info(agreement, codes))
+    return figure.update_layout(xaxis_title="query language", xaxis_zeroline=False, yaxis_zeroline=False)
+
+
+def _get_agreement_info(agreement: pl.DataFrame, codes: Sequence[str]) -> GridInfo:
     named = agreement.rename({"other_lang": "doc_lang"})
     grid, counts = matrix(named, "correlation", codes), matrix(named, "questions", codes)
-    hover = [
-        [
-            f"{name_of(q)} and {name_of(d)} queries<br>correlation {number(grid[i, j], '{:.3f}')}, "
-            f"{whole(counts[i, j])} questions"
-            if q != d
-            else name_of(q)
-            for j, d in enumerate(codes)
-        ]
-        for i, q in enumerate(codes)
-    ]
+
+    def write(first: str, second: str, value: float, count: float) -> str:
+        if first == second:
+            return name_of(first)
+        correlation = f"correlation {number(value, '{:.3f}')}, {whole(count)} questions"
+        return f"{name_of(first)} and {name_of(second)} queries<br>{correlation}"
+
     top = float(np.nanmax(grid)) if np.isfinite(grid).any() else 1.0
-    scale = {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": max(top, 0.1)}
-    figure = grid_figure(grid, codes, codes, texts=cells(grid, "{:.2f}"), hover=hover, scale=scale, title="correlation")
-    return figure.update_layout(xaxis_title="query language", xaxis_zeroline=False, yaxis_zeroline=False)
+    hover, limits = hovers(codes, grid, counts, write), (0.0, max(top, 0.1))
+    return GridInfo(grid, codes, codes, cells(grid, "{:.2f}"), hover, limits, "correlation")

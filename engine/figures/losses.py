@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import plotly.graph_objects as go
 import polars as pl
 from plotly.colors import sample_colorscale
@@ -15,23 +17,56 @@ def loss_curves(losses: pl.DataFrame) -> go.Figure:
     Args:
         losses: `what` (a recipe's label), `step`, `loss`.
     """
-    figure, labels = go.Figure(), losses["what"].unique(maintain_order=True).to_list()
-    ratios = sorted({label.partition(", seed ")[0] for label in labels})
-    colours = sample_colorscale("Viridis", [0.25 + 0.6 * i / max(1, len(ratios) - 1) for i in range(len(ratios))])
-    for label in sorted(labels):
-        ratio, _, seed = label.partition(", seed ")
-        part = losses.filter(pl.col("what") == label)
+    figure = go.Figure()
+    for line in _get_loss_info(losses):
+        [colour] = sample_colorscale("Viridis", [0.25 + 0.6 * line.place])
         figure.add_scatter(
-            x=part["step"],
-            y=part["loss"],
+            x=line.steps,
+            y=line.losses,
             mode="lines",
-            line={"color": colours[ratios.index(ratio)], "width": 1.5},
-            name=ratio.rpartition(", ")[2],
-            legendgroup=ratio,
-            showlegend=not any(trace.legendgroup == ratio for trace in figure.data),
-            hovertemplate=f"{ratio.rpartition(', ')[2]}, seed {seed}: %{{y:.3f}} at step %{{x}}<extra></extra>",
+            line={"color": colour, "width": 1.5},
+            name=line.name,
+            legendgroup=line.ratio,
+            showlegend=line.is_first,
+            hovertemplate=f"{line.name}, seed {line.seed}: %{{y:.3f}} at step %{{x}}<extra></extra>",
         )
     figure.update_xaxes(title="step")
     ticks = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]
     figure.update_yaxes(title="loss", type="log", tickvals=ticks, ticktext=[f"{tick:g}" for tick in ticks])
     return finish(figure, height=300, legend=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _LossInfo:
+    """The losses of one checkpoint.
+
+    Attributes:
+        ratio: Its recipe's label without the seed.
+        name: What the legend calls the ratio.
+        seed: The seed.
+        steps, losses: The line.
+        place: Where the ratio stands among all, from 0 to 1: its colour.
+        is_first: Whether it is the first of its ratio, which the legend shows.
+    """
+
+    ratio: str
+    name: str
+    seed: str
+    steps: list[int]
+    losses: list[float]
+    place: float
+    is_first: bool
+
+
+def _get_loss_info(losses: pl.DataFrame) -> list[_LossInfo]:
+    labels = sorted(set(losses["what"]))
+    ratios = sorted({label.partition(", seed ")[0] for label in labels})
+    lines: list[_LossInfo] = []
+    for label in labels:
+        ratio, _, seed = label.partition(", seed ")
+        part = losses.filter(pl.col("what") == label)
+        place = ratios.index(ratio) / max(1, len(ratios) - 1)
+        is_first = not any(line.ratio == ratio for line in lines)
+        name = ratio.rpartition(", ")[2]
+        lines.append(_LossInfo(ratio, name, seed, part["step"].to_list(), part["loss"].to_list(), place, is_first))
+    return lines

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -67,6 +66,11 @@ class Layout:
         """The width in whole CSS pixels."""
         return round(INCHES[self.width] * _PIXELS)
 
+    @property
+    def base(self) -> float:
+        """The size of the type, in CSS pixels."""
+        return self.size(POINTS[self.width])
+
     def size(self, points: float) -> float:
         """A length in points as CSS pixels."""
         return points * _PIXELS / 72
@@ -86,13 +90,13 @@ def publication(figure: go.Figure, layout: Layout, *, height: float) -> go.Figur
         text = text.replace(screen, paper)
     spec = json.loads(text)
     spec["layout"].pop("template", None)
-    base = layout.size(POINTS[layout.width])
-    cell = _cell_size(spec, layout, base)
+    base, cell = layout.base, layout.base
     grid = next(figure.select_traces({"type": "heatmap"}), None)
     if grid is not None:
-        widest = base * max(_width(code, layout.font) for code in spec["layout"]["xaxis"]["ticktext"])
-        spec["layout"]["xaxis"]["tickangle"] = 0 if widest < 0.9 * _column_width(spec, layout, base) else -90
-        _draw_cells(spec, grid, with_text=cell is not None)
+        info = _get_cells_info(figure, grid, layout)
+        spec["layout"]["xaxis"]["tickangle"] = info.angle
+        _draw_cells(spec, grid, with_text=info.size is not None)
+        cell = info.size or base
     for place, trace in enumerate(spec["data"]):
         trace["uid"] = str(place)  # else plotly.js draws one by lot, and the same figure never gives the same file
         _shrink(trace)
@@ -110,64 +114,11 @@ def publication(figure: go.Figure, layout: Layout, *, height: float) -> go.Figur
     return printed
 
 
-def panels(
-    figures: Sequence[go.Figure], titles: Sequence[str], layout: Layout, *, columns: int, height: float
-) -> go.Figure:
-    """Several figures of one pair of axes each, side by side as one, each with its title above it.
-
-    Args:
-        figures: The figures; they are not changed.
-        titles: What stands above each.
-        layout: The width that the gaps are made for.
-        columns: Panels in a row.
-        height: In inches, that the gaps are made for.
-    """
-    rows = -(-len(figures) // columns)
-    em = POINTS[layout.width] / 72
-    across, down = 4.2 * em / INCHES[layout.width], 4.2 * em / height  # room for the ticks' labels, and for the titles
-    whole: dict[str, Any] = {"data": [], "layout": {"shapes": [], "annotations": [], "showlegend": False}}
-    for place, (figure, title) in enumerate(zip(figures, titles, strict=True)):
-        number = "" if place == 0 else str(place + 1)
-        x, y = f"x{number}", f"y{number}"
-        spec = json.loads(figure.to_json())
-        row, column = divmod(place, columns)
-        for trace in spec["data"]:
-            whole["data"].append({**trace, "xaxis": x, "yaxis": y, "showlegend": False})
-        for kind in ("shapes", "annotations"):
-            whole["layout"][kind] += [_moved(part, x, y) for part in spec["layout"].get(kind, ())]
-        for axis, of, domain in (("x", y, _span(column, columns, across)), ("y", x, _span(rows - 1 - row, rows, down))):
-            given = spec["layout"].get(f"{axis}axis", {})
-            named = given if axis == "y" or row == rows - 1 else {**given, "title": None}
-            whole["layout"][f"{axis}axis{number}"] = {**named, "domain": domain, "anchor": of}
-        head = {"text": title, "showarrow": False, "x": 0.5, "y": 1.0, "yanchor": "bottom", "yshift": 2}
-        whole["layout"]["annotations"].append({**head, "xref": f"{x} domain", "yref": f"{y} domain"})
-    whole["layout"] |= {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}
-    whole["layout"] |= {"height": 60 + 240 * rows, "margin": {"l": 10, "r": 10, "t": 40, "b": 10}}
-    return go.Figure(whole)
-
-
-def _span(place: int, count: int, gap: float) -> list[float]:
-    """A panel's share of the length, with gaps between the panels."""
-    size = (1 - gap * (count - 1)) / count
-    start = place * (size + gap)
-    return [max(0.0, start), min(1.0, start + size)]
-
-
 def set_title_size(figure: go.Figure, size: float) -> None:
     """Give a figure's title its size (pixels), and keep all its lines inside: plotly anchors the last of them."""
     if figure.layout.title.text:
         more = figure.layout.title.text.count("<br>")
         figure.update_layout(title={"font": {"size": size}, "pad": {"t": size * (0.3 + 1.3 * more)}})
-
-
-def _moved(part: dict[str, Any], x: str, y: str) -> dict[str, Any]:
-    """A shape or an annotation on a panel's own axes."""
-    places = {"x": x, "y": y, "x domain": f"{x} domain", "y domain": f"{y} domain"}
-    refs = {}
-    for ref, axis in (("xref", x), ("yref", y)):
-        given = part.get(ref, axis[0])
-        refs[ref] = f"{axis} domain" if given == "paper" else places[given]
-    return {**part, **refs}
 
 
 def _shrink(trace: dict[str, Any]) -> None:
@@ -194,24 +145,30 @@ def _make_room(printed: go.Figure, figure: go.Figure) -> None:
         printed.update_xaxes(range=[0, max(least, (figure.layout.xaxis.range or [0, 0])[1])])
 
 
-def _cell_size(spec: dict[str, Any], layout: Layout, base: float) -> float | None:
-    """The size at which a heatmap's numbers fit its cells, in pixels; None if they would be too small to read."""
-    grid = next((trace for trace in spec["data"] if trace["type"] == "heatmap" and trace.get("text")), None)
-    if grid is None:
-        return base
-    texts = [re.sub(r"<[^>]*>", "", str(text)) for row in grid["text"] for text in row]
-    ems = max(_width(text, layout.font) for text in texts)
-    size = min(base, 0.94 * _column_width(spec, layout, base) / max(ems, 0.1))
-    return size if size >= layout.size(LEAST_POINTS) else None
+@dataclass(frozen=True, slots=True)
+class _CellsInfo:
+    """How a heatmap's texts fit.
+
+    Attributes:
+        size: Of the numbers in its cells, in pixels; None if they would be too small to read.
+        angle: Of the names of its columns, in degrees: 0, or -90 where they are wider than the columns.
+    """
+
+    size: float | None
+    angle: int
 
 
-def _column_width(spec: dict[str, Any], layout: Layout, base: float) -> float:
-    """About how many pixels wide a heatmap's columns are."""
-    grid = next(trace for trace in spec["data"] if trace["type"] == "heatmap")
-    labels = max(_width(str(name), layout.font) for name in spec["layout"]["yaxis"]["ticktext"])
-    beside = base * (labels + 2.2 + (6 if grid.get("showscale", True) else 0))
-    columns = len(spec["layout"]["xaxis"]["ticktext"]) + (1.2 if len(spec["data"]) > 1 else 0)
-    return (layout.pixels - beside) / columns
+def _get_cells_info(figure: go.Figure, grid: go.Heatmap, layout: Layout) -> _CellsInfo:
+    base, names = layout.base, figure.layout.xaxis.ticktext
+    labels = max(_width(str(name), layout.font) for name in figure.layout.yaxis.ticktext)
+    bar = 0 if grid.showscale is False else 6
+    columns = len(names) + (1.2 if len(figure.data) > 1 else 0)
+    column = (layout.pixels - base * (labels + 2.2 + bar)) / columns
+    texts = [re.sub(r"<[^>]*>", "", str(text)) for row in grid.text for text in row]
+    widest = max(_width(text, layout.font) for text in texts)
+    size = min(base, 0.94 * column / max(widest, 0.1))
+    fits = base * max(_width(code, layout.font) for code in names) < 0.9 * column
+    return _CellsInfo(size if size >= layout.size(LEAST_POINTS) else None, 0 if fits else -90)
 
 
 def _draw_cells(spec: dict[str, Any], grid: go.Heatmap, *, with_text: bool) -> None:
@@ -233,7 +190,7 @@ def _width(text: str, font: Font) -> float:
     return sum(widths.get(letter, widths["digit"]) for letter in text)
 
 
-def _set_trace_text(trace: dict[str, Any], base: float, cell: float | None) -> None:
+def _set_trace_text(trace: dict[str, Any], base: float, cell: float) -> None:
     for owner in (trace, trace.get("marker", {})):
         if "colorbar" in owner:
             bar = owner["colorbar"]
@@ -241,7 +198,7 @@ def _set_trace_text(trace: dict[str, Any], base: float, cell: float | None) -> N
             owner["colorbar"] = {**bar, "thickness": base * 0.8, "tickfont": {"size": base}, "outlinewidth": 0}
     if trace.get("text") is not None:
         colour = {"color": trace["textfont"]["color"]} if "color" in trace.get("textfont", {}) else {}
-        trace["textfont"] = {**colour, "size": cell or base}
+        trace["textfont"] = {**colour, "size": cell}
 
 
 def _lines_above(figure: go.Figure) -> int:

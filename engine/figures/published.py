@@ -1,17 +1,17 @@
-"""Figures of what others published: heatmaps with their alarms, one row a model, and every model as a point."""
+"""Figures of what others published: a row a model, a point a model, two models by language."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
 from engine.collections.languages import is_tag, language
-from engine.figures.grid import cells, grid_figure
-from engine.figures.pairs import pair_heatmap
-from engine.figures.style import ACCENT, DIVERGING, GREY, INK, SEQUENTIAL, finish, name_of, number, outline
+from engine.figures.grid import GridInfo, cells, grid_figure
+from engine.figures.style import ACCENT, DIVERGING, GREY, INK, SEQUENTIAL, finish, name_of, number
 
 PICKED = (INK, "#c46a1b", "#2a9d8f", "#8a5a9e", ACCENT, "#8a7a1f", "#4fa3d1", "#c2739f")
 """Colours of the models that were picked, in their order."""
@@ -22,31 +22,8 @@ _LABELS = 45  # so many columns can be named
 _NAMED = 4  # so many models are named beside their points, more in the legend
 _SYMBOLS = ("circle", "diamond", "x-thin-open", "square")
 
-
-def published_heatmap(
-    pairs: pl.DataFrame,
-    metric: str,
-    codes: Sequence[str],
-    *,
-    limits: tuple[float, float] = (0.0, 1.0),
-    low: pl.DataFrame | None = None,
-    compact: bool = True,
-) -> go.Figure:
-    """The pair heatmap with a red frame around every cell that is far below what its row and column predict.
-
-    Args:
-        pairs: Frame of `metrics.by_pair`, or of its shape.
-        metric: Which of its metrics.
-        codes: Languages in order.
-        limits: Ends of the colour scale; give compared heatmaps the same.
-        low: The alarmed cells: `query_lang`, `doc_lang`.
-        compact: For half a page.
-    """
-    figure = pair_heatmap(pairs, metric, codes, limits=limits, compact=compact)
-    found = () if low is None else low.select("query_lang", "doc_lang").iter_rows()
-    shown = [pair for pair in found if set(pair) <= set(codes)]
-    outline(figure, [(codes.index(doc_lang), codes.index(query_lang)) for query_lang, doc_lang in shown], ACCENT, 3)
-    return figure
+Axis = tuple[str, str]
+"""A column of a frame, and the title of its axis."""
 
 
 def language_heatmap(
@@ -57,7 +34,6 @@ def language_heatmap(
     *,
     limits: tuple[float, float] = (0.0, 1.0),
     pattern: str = "{:.2f}",
-    diverging: bool = False,
 ) -> go.Figure:
     """Scores by language: one row a model, one column a language; numbers in the cells while there is room.
 
@@ -66,10 +42,30 @@ def language_heatmap(
         names: Rows in order.
         codes: Languages in order; what is no language's code (such as "mean") is shown as it is.
         title: What the values are.
-        limits: Ends of the colour scale.
+        limits: Ends of the colour scale; below 0, the values are differences, in colours centred on 0.
         pattern: How a value is written.
-        diverging: Whether the values are differences, in colours centred on 0.
     """
+    info = _get_language_info(scores, names, codes, title, limits=limits, pattern=pattern)
+    figure = grid_figure(info, compact=True)
+    figure.data[0].update(showscale=True, xgap=0 if len(codes) > _LABELS else 1)
+    step = -(-len(codes) // _LABELS)
+    places = list(range(0, len(codes), step))
+    note = "" if step == 1 else f": {len(codes)}, one in {step} named; point at a cell for its own"
+    figure.update_xaxes(tickvals=places, ticktext=[codes[i] for i in places], title=f"language{note}")
+    figure.update_xaxes(tickangle=-90 if len(codes) > _WITH_TEXT else 0)
+    figure.update_yaxes(title=None)
+    return figure
+
+
+def _get_language_info(
+    scores: pl.DataFrame,
+    names: Sequence[str],
+    codes: Sequence[str],
+    title: str,
+    *,
+    limits: tuple[float, float],
+    pattern: str,
+) -> GridInfo:
     grid = np.full((len(names), len(codes)), np.nan)
     rows, columns = ({key: i for i, key in enumerate(keys)} for keys in (names, codes))
     for name, code, value in scores.select("name", "language", "value").iter_rows():
@@ -82,20 +78,10 @@ def language_heatmap(
         ]
         for i, name in enumerate(names)
     ]
-    many = len(codes) > _WITH_TEXT
-    texts = [["" if many else text for text in row] for row in cells(grid, pattern)]
+    texts = cells(grid, pattern)
     if len(codes) > _WITH_ZERO:
-        texts = [[text.removeprefix("0") for text in row] for row in texts]
-    scale = {"colorscale": DIVERGING if diverging else SEQUENTIAL, "zmin": limits[0], "zmax": limits[1]}
-    figure = grid_figure(grid, names, codes, texts=texts, hover=hover, scale=scale, title=title, compact=True)
-    figure.data[0].update(showscale=True, xgap=0 if len(codes) > _LABELS else 1)
-    step = -(-len(codes) // _LABELS)
-    places = list(range(0, len(codes), step))
-    note = "" if step == 1 else f": {len(codes)}, one in {step} named; point at a cell for its own"
-    figure.update_xaxes(tickvals=places, ticktext=[codes[i] for i in places], title=f"language{note}")
-    figure.update_xaxes(tickangle=-90 if many else 0)
-    figure.update_yaxes(title=None)
-    return figure
+        texts = [["" if len(codes) > _WITH_TEXT else text.removeprefix("0") for text in row] for row in texts]
+    return GridInfo(grid, names, codes, texts, hover, limits, title, DIVERGING if limits[0] < 0 else SEQUENTIAL)
 
 
 def _named(code: str) -> str:
@@ -104,9 +90,8 @@ def _named(code: str) -> str:
 
 def model_plane(
     points: pl.DataFrame,
-    x: str,
-    y: str,
-    titles: tuple[str, str],
+    x: Axis,
+    y: Axis,
     picked: Sequence[str],
     *,
     groups: Sequence[str] = (),
@@ -119,75 +104,123 @@ def model_plane(
             apart, and `about`, a line for the hover.
         x: Column across.
         y: Column up.
-        titles: What to call them.
         picked: Models to set off, in the order of their colours.
         groups: Values of `group` in the order of their symbols; empty: all alike.
         diagonal: Whether to draw the line of equal values.
     """
-    known = points.drop_nulls([x, y])
+    info = _get_plane_info(points, x[0], y[0], picked, groups)
     figure = go.Figure()
-    if diagonal and known.height:
-        ends = [min(known[x].min(), known[y].min()), max(known[x].max(), known[y].max())]
+    if diagonal and info.ends:
         line = {"color": GREY, "width": 1, "dash": "dot"}
-        figure.add_scatter(x=ends, y=ends, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-    text = len(picked) <= _NAMED
-    for symbol, group in zip(_SYMBOLS, groups or [None], strict=False):
-        part = known if group is None else known.filter(pl.col("group") == group)
-        _add_points(figure, part.filter(~pl.col("model").is_in(picked)), x, y, titles, symbol)
-        if group is not None:
-            _add_to_legend(figure, group, symbol, GREY)
-    middle = (known[x].min() + known[x].max()) / 2 if known.height else 0.0
-    heights = known.filter(pl.col("model").is_in(picked)).sort(y, descending=True)["model"].to_list()
+        figure.add_scatter(x=info.ends, y=info.ends, mode="lines", line=line, hoverinfo="skip", showlegend=False)
+    for models in info.others:
+        _add_models(figure, models, x, y)
+        if groups:
+            _add_to_legend(figure, models.name, models)
+    for models in info.picked:
+        if models.points.height:
+            _add_models(figure, models, x, y)
+        if not info.named:
+            _add_to_legend(figure, models.name, models)
+    figure.update_xaxes(title=x[1])
+    figure.update_yaxes(title=y[1])
+    figure = finish(figure, height=400, legend=bool(groups) or not info.named)
+    return figure if info.named else figure.update_layout(height=500, margin_t=130)
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelsInfo:
+    """Points that are drawn alike: a picked model, or the others of a group.
+
+    Attributes:
+        name: The model's without its owner, or the group's.
+        points: Rows of the frame.
+        symbol: Their symbol.
+        colour: Of a picked model; None for the others.
+        place: Where the model's name stands; None if it is not written.
+    """
+
+    name: str
+    points: pl.DataFrame
+    symbol: str
+    colour: str | None = None
+    place: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _PlaneInfo:
+    """What a plane of models shows.
+
+    Attributes:
+        others: The models that were not picked, by group.
+        picked: The picked models in their order; without points where a value is not known.
+        named: Whether the picked ones are named beside their points, and not in the legend.
+        ends: The least and the greatest of all values, where the diagonal begins and ends; empty without points.
+    """
+
+    others: list[_ModelsInfo]
+    picked: list[_ModelsInfo]
+    named: bool
+    ends: list[float]
+
+
+def _get_plane_info(points: pl.DataFrame, x: str, y: str, picked: Sequence[str], groups: Sequence[str]) -> _PlaneInfo:
+    known = points.drop_nulls([x, y])
+    values = [*known[x].to_list(), *known[y].to_list()]
+    grouped = [(group, known.filter(pl.col("group") == group)) for group in groups] or [("", known)]
+    others = [
+        _ModelsInfo(group, part.filter(~pl.col("model").is_in(picked)), symbol)
+        for symbol, (group, part) in zip(_SYMBOLS, grouped, strict=False)
+    ]
+    named = len(picked) <= _NAMED
+    places = _name_places(known, x, y, picked) if named else {}
+    models = []
     for colour, model in zip(PICKED, picked, strict=False):
         part = known.filter(pl.col("model") == model)
         symbol = _SYMBOLS[list(groups).index(part["group"][0])] if groups and part.height else _SYMBOLS[0]
-        if part.height:
-            place = ("top", "bottom")[heights.index(model) % 2] + (" left" if part[x][0] > middle else " right")
-            _add_points(figure, part, x, y, titles, symbol, colour=colour, place=place if text else None)
-        if not text:
-            _add_to_legend(figure, model.rpartition("/")[2], symbol, colour)
-    figure.update_xaxes(title=titles[0])
-    figure.update_yaxes(title=titles[1])
-    figure = finish(figure, height=400, legend=bool(groups) or not text)
-    return figure if text else figure.update_layout(height=500, margin_t=130)
+        models.append(_ModelsInfo(model.rpartition("/")[2], part, symbol, colour, places.get(model)))
+    return _PlaneInfo(others, models, named, [min(values), max(values)] if values else [])
 
 
-def _add_to_legend(figure: go.Figure, name: str, symbol: str, colour: str) -> None:
-    """A line of the legend that does not hang on whether there is such a point."""
-    marker = {"symbol": symbol, "size": 9, "color": colour, "line": {"color": colour}}
+def _name_places(known: pl.DataFrame, x: str, y: str, picked: Sequence[str]) -> dict[str, str]:
+    """Where the names of picked models stand: towards the middle, above and below in turn from the highest point."""
+    across = known[x].to_list()
+    middle = (min(across) + max(across)) / 2 if across else 0.0
+    models = known.filter(pl.col("model").is_in(picked)).sort(y, descending=True)
+    return {
+        model: f"{'bottom' if turn % 2 else 'top'} {'left' if at > middle else 'right'}"
+        for turn, (model, at) in enumerate(models.select("model", x).iter_rows())
+    }
+
+
+def _add_to_legend(figure: go.Figure, name: str, models: _ModelsInfo) -> None:
+    """A line of the legend that does not depend on whether there is such a point."""
+    colour = models.colour or GREY
+    marker = {"symbol": models.symbol, "size": 9, "color": colour, "line": {"color": colour}}
     figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
 
 
-def _add_points(
-    figure: go.Figure,
-    part: pl.DataFrame,
-    x: str,
-    y: str,
-    titles: tuple[str, str],
-    symbol: str,
-    *,
-    colour: str | None = None,
-    place: str | None = None,
-) -> None:
+def _add_models(figure: go.Figure, models: _ModelsInfo, x: Axis, y: Axis) -> None:
+    points, colour, is_picked = models.points, models.colour or GREY, models.colour is not None
     figure.add_scatter(
-        x=part[x],
-        y=part[y],
-        mode="markers" if place is None else "markers+text",
+        x=points[x[0]],
+        y=points[y[0]],
+        mode="markers" if models.place is None else "markers+text",
         showlegend=False,
-        text=None if place is None else [model.rpartition("/")[2] for model in part["model"]],
-        textposition=place,
-        textfont={"color": colour or GREY, "weight": "bold"},
+        text=None if models.place is None else [models.name],
+        textposition=models.place,
+        textfont={"color": colour, "weight": "bold"},
         cliponaxis=False,
         marker={
-            "symbol": symbol,
-            "size": 7 if colour is None else 13,
-            "color": colour or GREY,
-            "opacity": 0.55 if colour is None else 1,
-            "line": {"width": 1.5 if symbol.endswith("open") else 0, "color": colour or GREY},
+            "symbol": models.symbol,
+            "size": 13 if is_picked else 7,
+            "color": colour,
+            "opacity": 1 if is_picked else 0.55,
+            "line": {"width": 1.5 if models.symbol.endswith("open") else 0, "color": colour},
         },
-        customdata=part.select("model", "about").to_numpy(),
+        customdata=points.select("model", "about").to_numpy(),
         hovertemplate="<b>%{customdata[0]}</b><br>"
-        + f"{titles[0]} %{{x:.3f}}<br>{titles[1]} %{{y:.3f}}<br>%{{customdata[1]}}<extra></extra>",
+        + f"{x[1]} %{{x:.3f}}<br>{y[1]} %{{y:.3f}}<br>%{{customdata[1]}}<extra></extra>",
     )
 
 
@@ -199,32 +232,61 @@ def language_dumbbells(compared: pl.DataFrame, names: tuple[str, str], title: st
         names: What to call the English and the multilingual model.
         title: What the values are.
     """
-    frame = compared.sort(pl.col("language") != "en", -pl.col("difference"), "language")
-    languages = [language(code).name for code in frame["language"]]
-    figure = go.Figure()
-    joints = {"x": [], "y": []}
-    for name, low, high in zip(languages, frame["english"], frame["multilingual"], strict=True):
+    info = _get_dumbbells_info(compared)
+    joints: dict[str, list[str | float | None]] = {"x": [], "y": []}
+    for name, low, high in zip(info.names, info.english, info.multilingual, strict=True):
         joints["x"] += [name, name, None]
         joints["y"] += [low, high, None]
+    figure = go.Figure()
     figure.add_scatter(
         **joints, mode="lines", line={"color": GREY, "width": 2}, opacity=0.6, hoverinfo="skip", showlegend=False
     )
-    for column, name, symbol, colour in zip(
-        ("english", "multilingual"), names, ("circle-open", "circle"), PICKED[1::-1], strict=True
+    for values, name, symbol, colour in (
+        (info.english, names[0], "circle-open", PICKED[1]),
+        (info.multilingual, names[1], "circle", PICKED[0]),
     ):
         figure.add_scatter(
-            x=languages,
-            y=frame[column],
+            x=info.names,
+            y=values,
             mode="markers",
             name=name,
             cliponaxis=False,
             marker={"symbol": symbol, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
-            customdata=100 * frame["difference"],
+            customdata=info.differences,
             hovertemplate=f"%{{x}}, {name}<br>{title} %{{y:.3f}}"
             + "<br>difference %{customdata:+.1f} points<extra></extra>",
         )
-    figure.update_xaxes(tickangle=-50, range=[-0.6, len(languages) - 0.4], showgrid=False)
+    figure.update_xaxes(tickangle=-50, range=[-0.6, len(info.names) - 0.4], showgrid=False)
     figure.update_yaxes(title=title, rangemode="tozero")
-    if languages and frame["language"][0] == "en":
+    if info.begins_with_english:
         figure.add_vline(x=0.5, line={"color": GREY, "width": 1, "dash": "dot"})
     return finish(figure, height=420, legend=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _DumbbellsInfo:
+    """Two models by language.
+
+    Attributes:
+        names: Of the languages: English, then those that changed most first.
+        english, multilingual: Scores of the two models.
+        differences: The second minus the first, in points.
+        begins_with_english: Whether English is among them.
+    """
+
+    names: list[str]
+    english: list[float]
+    multilingual: list[float]
+    differences: list[float]
+    begins_with_english: bool
+
+
+def _get_dumbbells_info(compared: pl.DataFrame) -> _DumbbellsInfo:
+    frame = compared.sort(pl.col("language") != "en", -pl.col("difference"), "language")
+    return _DumbbellsInfo(
+        [language(code).name for code in frame["language"]],
+        frame["english"].to_list(),
+        frame["multilingual"].to_list(),
+        (100 * frame["difference"]).to_list(),
+        "en" in frame["language"],
+    )

@@ -6,7 +6,7 @@ readers, and light enough for dark text in every cell. Backgrounds are transpare
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +20,8 @@ PALE_TEXT = "#64727f"  # of what is shown but not told apart
 ACCENT = "#d1495b"
 INK = "#1f6fb2"
 GREY = "#8a8f98"
+STRIP = "strip"
+"""Name of the annotation that stands above a plot and names what has no place on its axis."""
 
 
 def finish(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
@@ -68,3 +70,10 @@ def outline(figure: go.Figure, cells: Iterable[tuple[int, int]], colour: str, wi
         for x, y in cells
     ]
     figure.update_layout(shapes=[*figure.layout.shapes, *frames])  # at once: one by one takes far longer
+
+
+def span(values: Sequence[float], share: float = 0.18) -> tuple[float, float]:
+    """Ends of an axis that shows all values with a share of their range as room on both sides."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    room = share * (high - low) or 0.02 * abs(high) or 0.01
+    return low - room, high + room

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
 import polars as pl
 
-from engine.figures.grid import cells, grid_figure
-from engine.figures.pairs import matrix
-from engine.figures.style import ACCENT, SEQUENTIAL, finish, name_of, number
+from engine.bias.language_probe import centres
+from engine.figures.grid import GridInfo, cells, grid_figure, hovers
+from engine.figures.style import ACCENT, finish, name_of, number
+from engine.ranks.pairs import matrix
 
 _COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#9a8c00", "#8a8f98")
 _SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up")
@@ -24,29 +26,31 @@ def language_map(
     Colours are those of Okabe and Ito, which colour-blind readers tell apart; further languages differ in symbol too.
 
     Args:
-        points: Frame of `bias.identity.Identity.points`.
+        points: Frame of `Identity.points`.
         explained: Share of the variance that each axis shows.
         chosen: Parallel passages to join, as positions in the pool.
         most: How many passages to draw at most; whole groups are left out evenly.
     """
-    step = max(1, -(-points.height // most))
-    drawn = points.filter((pl.col("group") % step == 0) | pl.col("doc").is_in(list(chosen)))
+    info = _get_map_info(points, chosen, most)
     figure = go.Figure()
-    codes = sorted(points["doc_lang"].unique())
-    for place, code in enumerate(codes):
-        part, colour = drawn.filter(pl.col("doc_lang") == code), _COLOURS[place % len(_COLOURS)]
-        symbol = _SYMBOLS[place // len(_COLOURS) % len(_SYMBOLS)]
+    for place, (code, part) in enumerate(info.languages.items()):
         figure.add_scattergl(
             x=part["x"],
             y=part["y"],
             mode="markers",
             name=name_of(code),
-            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.7},
+            marker={
+                "color": _COLOURS[place % len(_COLOURS)],
+                "symbol": _SYMBOLS[place // len(_COLOURS) % len(_SYMBOLS)],
+                "size": 6,
+                "opacity": 0.7,
+            },
             customdata=[[doc, code] for doc in part["doc"]],
             hovertemplate=f"{name_of(code)}, passage %{{customdata[0]:,}}<extra></extra>",
         )
-    _join(figure, points.filter(pl.col("doc").is_in(list(chosen))))
-    for code, x, y in points.group_by("doc_lang").agg(pl.col("x", "y").mean()).sort("doc_lang").rows():
+    if info.middle:
+        _join(figure, info.chosen, info.middle)
+    for code, x, y in info.centres:
         figure.add_annotation(
             x=x,
             y=y,
@@ -63,11 +67,35 @@ def language_map(
     return finish(figure, height=560, legend=True)
 
 
-def _join(figure: go.Figure, parallel: pl.DataFrame) -> None:
+@dataclass(frozen=True, slots=True)
+class _MapInfo:
+    """What the map shows.
+
+    Attributes:
+        languages: The passages drawn, by language in the order of codes.
+        centres: Code, x and y of each language's middle, over all its passages.
+        chosen: The chosen passages.
+        middle: Where the lines from them meet; None with fewer than two.
+    """
+
+    languages: dict[str, pl.DataFrame]
+    centres: list[tuple[str, float, float]]
+    chosen: pl.DataFrame
+    middle: tuple[float, float] | None
+
+
+def _get_map_info(points: pl.DataFrame, chosen: Sequence[int], most: int) -> _MapInfo:
+    step = max(1, -(-points.height // most))
+    is_chosen = pl.col("doc").is_in(list(chosen))
+    drawn, joined = points.filter((pl.col("group") % step == 0) | is_chosen), points.filter(is_chosen)
+    languages = {code: drawn.filter(pl.col("doc_lang") == code) for code in sorted(set(points["doc_lang"]))}
+    xs, ys = joined["x"].to_list(), joined["y"].to_list()
+    middle = (sum(xs) / len(xs), sum(ys) / len(ys)) if len(xs) > 1 else None
+    return _MapInfo(languages, centres(points).rows(), joined, middle)
+
+
+def _join(figure: go.Figure, parallel: pl.DataFrame, middle: tuple[float, float]) -> None:
     """Join parallel passages with their middle."""
-    if parallel.height < 2:
-        return
-    middle = parallel["x"].mean(), parallel["y"].mean()
     lines = [[(x, middle[axis], None) for x in parallel[name]] for axis, name in enumerate("xy")]
     figure.add_scatter(
         x=[value for line in lines[0] for value in line],
@@ -91,25 +119,23 @@ def distance_heatmap(distances: pl.DataFrame, codes: Sequence[str]) -> go.Figure
     """Distances between the languages' mean vectors, in units of the spread within a language.
 
     Args:
-        distances: Frame of `bias.identity.Identity.distances`.
+        distances: Frame of `Identity.distances`.
         codes: Languages in order.
     """
+    figure = grid_figure(_get_distance_info(distances, codes))
+    figure.update_layout(xaxis_title="passage language", yaxis_title="passage language")
+    return figure.update_layout(xaxis_zeroline=False, yaxis_zeroline=False)
+
+
+def _get_distance_info(distances: pl.DataFrame, codes: Sequence[str]) -> GridInfo:
     named = distances.rename({"doc_lang": "query_lang", "other_lang": "doc_lang"})
     grid = matrix(named, "distance", codes)
-    hover = [
-        [
-            f"{name_of(one)} and {name_of(other)}: {number(grid[i, j], '{:.2f}')} spreads apart"
-            if one != other
-            else name_of(one)
-            for j, other in enumerate(codes)
-        ]
-        for i, one in enumerate(codes)
-    ]
+
+    def write(first: str, second: str, value: float, _: float) -> str:
+        if first == second:
+            return name_of(first)
+        return f"{name_of(first)} and {name_of(second)}: {number(value, '{:.2f}')} spreads apart"
+
     top = float(np.nanmax(grid)) if np.isfinite(grid).any() else 1.0
-    scale = {"colorscale": SEQUENTIAL, "zmin": 0, "zmax": top}
-    figure = grid_figure(
-        grid, codes, codes, texts=cells(grid, "{:.2f}"), hover=hover, scale=scale, title="spreads apart"
-    )
-    return figure.update_layout(xaxis_title="passage language", yaxis_title="passage language").update_layout(
-        xaxis_zeroline=False, yaxis_zeroline=False
-    )
+    hover, texts = hovers(codes, grid, grid, write), cells(grid, "{:.2f}")
+    return GridInfo(grid, codes, codes, texts, hover, (0.0, top), "spreads apart")

@@ -14,9 +14,9 @@ import polars as pl
 from engine.collections.structures import SETTINGS
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
-from engine.figures import language_order
 from engine.progress import Progress, silent
 from engine.ranks import metrics
+from engine.ranks.pairs import language_order
 from engine.report.claims import Quantity
 from engine.report.request import UNTRAINED, Request
 from engine.significance import QuestionSums, Resampled, compare, holm, intervals, select
@@ -168,7 +168,7 @@ def gather(
         best=best,
         reference=reference,
         tests=tests,
-        pairs={system: _mean_pairs(members) for system, members in systems.items()},
+        pairs={system: results.mean_pairs([one.pairs() for one in members]) for system, members in systems.items()},
         points=results.points(family),
         seeds=min(len(members) for system, members in systems.items() if system.strategy == "hybrid"),
     )
@@ -253,7 +253,3 @@ def _listed(alphas: Sequence[float]) -> str:
 
 def _over_all(found: Mapping[System, Resampled], measure: str, setting: str) -> pl.DataFrame:
     return select({name_of(system): one.only(measure, setting) for system, one in found.items()})
-
-
-def _mean_pairs(members: Sequence[Evaluation]) -> pl.DataFrame:
-    return results.mean_pairs([pl.DataFrame(one.figures()["pairs"]) for one in members])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from engine import figures
-from engine.figures.publication import panels
+from engine.figures.panels import panels
 from engine.ranks.metrics import label
 from engine.report.bias_pictures import bias_pictures
 from engine.report.findings import Findings, column_of, detailed, name_of, quantity, slug
@@ -45,9 +45,8 @@ def _curves(found: Findings) -> Picture:
             figures.ratio_curve(
                 found.points.filter(pl.col("alpha").is_not_null()),
                 column,
-                names[-1],
-                base=base.get(column),
                 selection=found.choices[measure, setting],
+                beside=figures.Beside(base.get(column)),
             )
         )
     narrow = found.request.layout.width == "column"
@@ -57,8 +56,9 @@ def _curves(found: Findings) -> Picture:
         "curves",
         f"{label(found.request.metric)} in the three settings, and rank distance (lower is less biased), against "
         f"alpha, the share of monolingual batches, on {found.family.collection}. Dots are seeds, lines their "
-        f"means{merged}. Dashed: the best ratio; bars: 95 % intervals of the paired difference from it, so that a "
-        "ratio whose bar reaches the dashed line cannot be told from the best. Each axis spans its own values.",
+        f"means{merged}. Dotted: the untrained encoder, whose value stands above the plot; with an arrow, it lies "
+        "outside. Dashed: the best ratio; bars: 95 % intervals of the paired difference from it, so that a ratio whose "
+        "bar reaches the dashed line does not differ significantly from the best. Each axis spans its own values.",
         panels(curves, names, found.request.layout, columns=2 if narrow else 4, height=3.1 if narrow else 1.9),
         3.1 if narrow else 1.9,
         wide=True,
@@ -115,12 +115,11 @@ def _differences(found: Findings) -> Iterator[Picture]:
     for alpha, tests in found.tests.items():
         system = System("hybrid", alpha)
         figure = figures.difference_heatmap(
-            found.pairs[system],
-            found.pairs[found.reference],
+            (found.pairs[system], found.pairs[found.reference]),
             metric,
             found.codes,
             limit=max(1.0, limit),
-            tests=_pair_tests(tests, metric),
+            tests=(_pair_tests(tests, metric), "p_holm"),
             compact=compact,
         )
         yield Picture(

@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from engine.collections.languages import language
-from engine.figures import matrix
 from engine.published import SOURCES, paper_points
 from engine.ranks.metrics import label
+from engine.ranks.pairs import matrix
 from engine.report.claims import in_list, signed
 from engine.report.findings import Findings, column_of, name_of, quantity, slug
 from engine.report.tables import Cell, Table

@@ -140,11 +140,13 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     Returns:
         Corrected p, float64 (tests,), NaN where there is no test.
     """
-    order, m = np.argsort(p), np.count_nonzero(~np.isnan(p))
-    found = np.full(len(p), np.nan)
-    steps = p[order[:m]] * m / np.arange(1, m + 1)
-    found[order[:m]] = np.minimum(np.minimum.accumulate(steps[::-1])[::-1], 1.0)
-    return found
+    from scipy.stats import false_discovery_control  # takes half a second to import
+
+    tested = ~np.isnan(p)
+    corrected = np.full(len(p), np.nan)
+    if tested.any():
+        corrected[tested] = false_discovery_control(p[tested])
+    return corrected
 
 
 def smallest_detectable(found: Resampled, *, power: float = POWER, level: float = 0.95) -> np.ndarray:

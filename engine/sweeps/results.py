@@ -182,6 +182,16 @@ def beside_ratios(points: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     return others.group_by("strategy", "alpha").agg(pl.len().alias("seeds"), *means).sort("strategy", "alpha")
 
 
+def means_by_ratio(points: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Means over seeds of several columns, of mixed batches and of merged checkpoints.
+
+    Returns:
+        `strategy`, `alpha` and the columns; sorted by strategy and alpha.
+    """
+    kept = points.filter(pl.col("strategy").is_in(["hybrid", "merge"]) & pl.col("alpha").is_not_null())
+    return kept.group_by("strategy", "alpha").agg(pl.col(columns).mean()).sort("strategy", "alpha")
+
+
 def at(curve: pl.DataFrame, alpha: float) -> tuple[float, bool] | None:
     """A curve's value at a ratio.
 

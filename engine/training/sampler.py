@@ -1,7 +1,7 @@
 """Which pairs stand in which batch: index batches for contrastive training with in-batch negatives.
 
 Every other passage of a batch is taken for wrong, so a batch holds no question and no passage twice, in any language.
-One draw per batch decides its kind: all pairs in one language, or every pair across two. numpy only, no text.
+One draw per batch decides its kind: all pairs in one language, or every pair across two.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from engine.collections.groups import groups_by_question
 from engine.collections.structures import Collection
 from engine.errors import InputError
 
@@ -69,7 +70,7 @@ class TrainingPairs:
         document_rows = np.full(query_rows.shape, len(collection.corpus), np.int64)
         np.minimum.at(document_rows, (judged, collection.document_codes[documents]), documents)
         document_rows[document_rows == len(collection.corpus)] = -1
-        group_of = _connected(judged, documents, len(collection.corpus))
+        group_of = groups_by_question(judged, documents, len(collection.corpus))
         passage_groups = np.where(document_rows >= 0, group_of[document_rows], -1)
         return cls(languages, tuple(position), query_rows, document_rows, passage_groups)
 
@@ -266,23 +267,6 @@ class _Pool:
         points = (rng.integers(ends[-1]) + ends[-1] * np.arange(size - certain)) // (size - certain)
         hit = others[np.searchsorted(ends, points, side="right")]
         return np.concatenate([np.arange(certain), hit])
-
-
-def _connected(questions: np.ndarray, documents: np.ndarray, count: int) -> np.ndarray:
-    """The lowest document that each document is connected with through shared questions, int64 (count,)."""
-    parent = list(range(count))
-
-    def root(document: int) -> int:
-        while parent[document] != document:
-            parent[document] = parent[parent[document]]
-            document = parent[document]
-        return document
-
-    first: dict[int, int] = {}
-    for question, document in zip(questions.tolist(), documents.tolist(), strict=True):
-        low, high = sorted((root(first.setdefault(question, document)), root(document)))
-        parent[high] = low
-    return np.array([root(document) for document in range(count)], np.int64)
 
 
 def _check_values(strategy: str, alpha: float, batch_size: int, batches: int, seed: int, tau: float) -> None:

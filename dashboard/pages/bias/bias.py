@@ -8,7 +8,7 @@ from dashboard.names import plain
 from dashboard.pages.bias import curves as bias_curves
 from dashboard.pages.bias import vectors
 from dashboard.pages.bias import view as bias
-from engine import figures
+from engine.ranks.pairs import language_order
 
 SECTIONS = {
     "overview": "All measures",
@@ -51,7 +51,7 @@ section = st.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-codes = figures.language_order(cached.summary(one.key).pairs, "map", "name")
+codes = language_order(cached.pairs(one.key), "map", "name")
 match section:
     case "own":
         bias.draw_own_language(one, found, codes, k)

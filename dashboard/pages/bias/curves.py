@@ -11,7 +11,7 @@ from dashboard.names import plain
 from dashboard.pages.bias import view as bias
 from engine import figures
 from engine.bias import DIRECTIONS, MEASURES, RANK_MEASURES
-from engine.sweeps.prose import LEVEL, p_value
+from engine.sweeps import prose
 from engine.sweeps.results import Family
 
 
@@ -30,7 +30,8 @@ def draw(one: cached.Listed, k: int) -> None:
     if curves["alpha"].n_unique() < 2:
         st.info("This sweep has one ratio only: no curve.")
         return
-    st.markdown(_ends(family, curves["alpha"].min(), curves["alpha"].max()))
+    low, high = curves["alpha"].min(), curves["alpha"].max()
+    st.markdown(ends(bias_data.compared(family, high, low), low, high))
     base = bias_data.measures_of(family.base) if family.base else {}
     judged = [name for name in RANK_MEASURES if MEASURES[name].direction != "neither"]
     shown = [name for name in judged if curves.filter(pl.col("measure") == name)["value"].count()]
@@ -49,18 +50,25 @@ def draw(one: cached.Listed, k: int) -> None:
     bias.explain(*shown, k=k)
 
 
-def _ends(family: Family, low: float, high: float) -> str:
-    """Whether the highest ratio is more biased than the lowest, in a sentence that claims no more than the tests do."""
-    tests = bias_data.compared(family, high, low)
-    told = tests.filter((pl.col("p_holm") < LEVEL) & ~((pl.col("low") <= 0) & (pl.col("high") >= 0)))
-    more, less = (told.filter(pl.col("more") == kind).height for kind in (True, False))
+def ends(tests: pl.DataFrame, low: float, high: float) -> str:
+    """Whether the highest ratio is more biased than the lowest, in a sentence that claims no more than the tests do.
+
+    Args:
+        tests: Frame of `bias.compare_systems`: the highest ratio against the lowest.
+        low: The lowest ratio.
+        high: The highest ratio.
+    """
+    significant = [
+        row for row in tests.iter_rows(named=True) if prose.told_apart(row["p_holm"], row["low"], row["high"])
+    ]
+    more, less = (sum(row["more"] is kind for row in significant) for kind in (True, False))
     distance = tests.filter(pl.col("measure") == "rank_distance").row(0, named=True)
     write = MEASURES["rank_distance"].write
     gap = f"{write(distance['other'])} against {write(distance['one'])}; difference {write(distance['difference'])}"
     if distance["low"] is not None:
-        gap += f" ({write(distance['low'])} to {write(distance['high'])}), {p_value(distance['p'])}"
+        gap += f" ({write(distance['low'])} to {write(distance['high'])}), {prose.p_value(distance['p'])}"
     return (
         f"Of {tests.height} measures, **{more}** show alpha = {high:g} as more biased than alpha = {low:g}, **{less}** "
-        f"as less biased, and {tests.height - more - less} do not tell them apart (5 % level, Holm's correction). Rank "
-        f"distance: {gap}."
+        f"as less biased, and {tests.height - more - less} find no significant difference in bias (5 % level, Holm's "
+        f"correction). Rank distance: {gap}."
     )

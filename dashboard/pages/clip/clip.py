@@ -58,8 +58,8 @@ st.warning(
 st.subheader("Among all models of open_clip")
 everyone = data.clip_points(dataset, direction, measure)
 picked = [f"{model} ({weights})" for model, weights in (pair.multilingual, pair.english)]
-titles = (f"{name} in English", f"mean {name} over the other languages")
-figure = figures.model_plane(everyone, "english", "others", titles, picked, diagonal=True)
+across, up = ("english", f"{name} in English"), ("others", f"mean {name} over the other languages")
+figure = figures.model_plane(everyone, across, up, picked, diagonal=True)
 st.plotly_chart(figure, key="plane", config=widgets.CHART)
 with st.expander("Numbers, and where they come from"):
     st.markdown(

@@ -7,6 +7,7 @@ from dashboard.cached import exchange
 from engine import figures
 from engine.exchange import FORMATS
 from engine.ranks.metrics import label
+from engine.ranks.pairs import language_order
 
 st.title("Bring results in, take results out")
 
@@ -51,7 +52,7 @@ if results:
     with st.expander("Imported MTEB results"):
         pairs = results[st.selectbox("Result", list(results), key="result")]
         measure = st.selectbox("Measure", pairs.columns[6:10], key="measure", format_func=label)
-        figure = figures.pair_heatmap(pairs, measure, figures.language_order(pairs, measure, "name"))
+        figure = figures.pair_heatmap(pairs, measure, language_order(pairs, measure, "name"))
         st.plotly_chart(figure, key="imported", config=widgets.CHART)
         st.page_link("pages/published/published.py", label="Beside published results", icon=":material/menu_book:")
 

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import cached, warnings, widgets
+from dashboard.pages.explorer import tiles
 from dashboard.pages.explorer import view as explorer
 from engine import figures
 from engine.ranks.metrics import METRICS, label
@@ -23,7 +24,7 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
 
 chosen = explorer.at(family, points, alpha)
 explorer.offer_training(family, points, alpha)
-explorer.figures_at(family, chosen, reference, metric)
+tiles.draw(family, chosen, reference, metric)
 
 explorer.draw_curves(family, points, alpha, metric)
 

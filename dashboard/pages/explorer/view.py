@@ -1,4 +1,4 @@
-"""Pieces of the ratio explorer: what is chosen, what holds at a ratio, and how it is told."""
+"""Pieces of the ratio explorer: what is chosen, what holds at a ratio, curves, pairs and examples."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dashboard.pages.examples import view as examples
 from engine import figures
 from engine.published import paper_points
 from engine.ranks.metrics import label
+from engine.ranks.pairs import language_order
 from engine.storage import jobs
 from engine.sweeps import prose, results
 from engine.sweeps.uncertainty import UNTRAINED, System, systems
@@ -167,46 +168,6 @@ def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -
     widgets.watch_runs(("sweep",), len(cached.evaluations()))
 
 
-def figures_at(family: results.Family, chosen: Side, reference: Side, metric: str) -> None:
-    """The chosen ratio's figures as numbers, with their differences from the reference, tested if measured."""
-    if not chosen.values:
-        return
-    tested = None
-    if chosen.system and reference.system and chosen.system != reference.system:
-        tested = uncertainty.comparison(family, metric, chosen.system, reference.system)
-    figures_shown = [(metric, setting) for setting in ("mono", "cross", "multi")] + [("rank_distance", "multi")]
-    for place, (measure, setting) in zip(st.columns(4), figures_shown, strict=True):
-        distance = measure == "rank_distance"
-        column = measure if distance else f"{setting}_{measure}"
-        value, other = chosen.values.get(column), reference.values.get(column)
-        if value is None:
-            continue
-        scale, unit, pattern = (1, "ranks", "+.0f") if distance else (100, "points", "+.1f")
-        shown = f"{value:.0f}" if distance else f"{value:.3f}"
-        told, note = (True, "") if tested is None else _how_sure(tested, measure, setting, scale, pattern)
-        with place.container(border=True, height="stretch"):
-            st.metric(
-                "rank distance" if distance else f"{setting} {label(metric)}",
-                f"≈ {shown}" if chosen.interpolated else shown,
-                None if other is None or other == value else f"{scale * (value - other):{pattern}} {unit}",
-                delta_color="off" if not told else "inverse" if distance else "normal",
-                help=f"Difference from {reference.name}.",
-            )
-            if note:
-                st.caption(note)
-
-
-def _how_sure(tested: pl.DataFrame, measure: str, setting: str, scale: float, pattern: str) -> tuple[bool, str]:
-    """Whether a difference is significant; and its interval and test, in words."""
-    wanted = (pl.col("measure") == measure) & (pl.col("setting") == setting) & pl.col("query_lang").is_null()
-    row = tested.filter(wanted).row(0, named=True)
-    if row["low"] is None or row["p"] is None:
-        return False, "too few questions for an interval"
-    told = prose.told_apart(row["p"], row["low"], row["high"])
-    ends = f"{scale * row['low']:{pattern}} to {scale * row['high']:{pattern}}".replace("-", "\u2212")
-    return told, f"95 %: {ends}, {prose.p_value(row['p'])}{'' if told else ': not significant'}"
-
-
 def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metric: str) -> None:
     """A metric in the three settings, and rank distance, against alpha; each on an axis of its own."""
     base = {} if family.base is None else results.values(family.base)
@@ -235,12 +196,9 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
         figure = figures.ratio_curve(
             points,
             column,
-            name,
-            base=base.get(column),
             alpha=alpha,
-            references=published[column] if drawn else (),
             selection=chosen,
-            adjusted=adjusted,
+            beside=figures.Beside(base.get(column), published[column] if drawn else (), adjusted),
         )
         place.plotly_chart(figure, key=f"curve-{column}", config=widgets.CHART)
         if published[column]:
@@ -252,7 +210,8 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             if "merge" in points["strategy"]
             else ""
         )
-        + ". Dashed: the best ratio; a ratio whose bar reaches it does not differ significantly from the best "
+        + ". Dotted: what has no ratio, named above the plot from the highest down. Dashed: the best ratio; a ratio "
+        "whose bar reaches it does not differ significantly from the best "
         "(95 % interval of the paired difference). Each axis has its own range; a lower rank distance is less biased."
     )
     _draw_others(points, columns)
@@ -301,20 +260,18 @@ def draw_pairs(family: results.Family, chosen: Side, reference: Side, metric: st
         st.markdown(plain(about.not_crossed))
         st.dataframe(chosen.pairs.select("query_lang", "queries", metric).rename({metric: label(metric)}))
         return
-    codes = figures.language_order(reference.pairs, metric, "name")
-    tests, correction = None, "p_holm"
+    codes = language_order(reference.pairs, metric, "name")
+    tests = None
     if chosen.system and reference.system and chosen.system != reference.system:
-        tests = uncertainty.comparison(family, metric, chosen.system, reference.system)
-        tests = tests.filter((pl.col("measure") == metric) & pl.col("doc_lang").is_not_null())
-        correction = widgets.pick_correction()
+        compared = uncertainty.comparison(family, metric, chosen.system, reference.system)
+        of_pairs = compared.filter((pl.col("measure") == metric) & pl.col("doc_lang").is_not_null())
+        tests = of_pairs, widgets.pick_correction()
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(figures.pair_heatmap(chosen.pairs, metric, codes, compact=True), key="at", config=widgets.CHART)
-    figure = figures.difference_heatmap(
-        chosen.pairs, reference.pairs, metric, codes, tests=tests, p=correction, compact=True
-    )
+    figure = figures.difference_heatmap((chosen.pairs, reference.pairs), metric, codes, tests=tests, compact=True)
     right.plotly_chart(figure, key="difference", config=widgets.CHART)
     if tests is not None:
-        st.caption(widgets.survivors(tests, correction))
+        st.caption(widgets.survivors(*tests))
 
 
 def draw_utility(family: results.Family, points: pl.DataFrame, metric: str) -> None:
@@ -333,7 +290,7 @@ def draw_utility(family: results.Family, points: pl.DataFrame, metric: str) -> N
         return
     choice = uncertainty.utility_selection(family, metric, weights)
     st.markdown(prose.recommendation(choice))
-    figure = figures.ratio_curve(results.with_utility(points, weights), "utility", "utility", selection=choice)
+    figure = figures.ratio_curve(results.with_utility(points, weights), "utility", selection=choice)
     st.plotly_chart(figure, key="utility", config=widgets.CHART)
     with st.expander("Every ratio: how surely is it the best?"):
         widgets.selection_table(choice)

@@ -7,12 +7,13 @@ from dashboard.cached import uncertainty
 from dashboard.names import plain
 from dashboard.pages.pairs import view as pieces
 from engine import figures
+from engine.ranks.pairs import language_order
 
 st.title("Which language pairs work?")
 one = widgets.pick_evaluation()
 other = pieces.pick_other(one)
 summary = cached.summary(one.key)
-pairs = summary.pairs
+pairs = cached.pairs(one.key)
 
 with st.container(horizontal=True, vertical_alignment="bottom"):
     metric = widgets.pick_metric()
@@ -24,15 +25,15 @@ if not one.manifest.collection.crossed:
     warnings.draw(one)
     pieces.tables(one, summary, metric)
     st.stop()
-codes = figures.language_order(pairs, metric, order)
+codes = language_order(pairs, metric, order)
 if other is None:
     st.markdown(pieces.answer(one, summary, metric))
     figure = pieces.heatmap(one, pairs, metric, codes)
 else:
     tests = uncertainty.compared(one.key, other.key, metric)
+    of_pairs = pieces.cells(tests), correction
     st.markdown(pieces.compared_answer(one, other, tests, metric))
-    reference = cached.summary(other.key).pairs
-    figure = figures.difference_heatmap(pairs, reference, metric, codes, tests=pieces.cells(tests), p=correction)
+    figure = figures.difference_heatmap((pairs, cached.pairs(other.key)), metric, codes, tests=of_pairs)
 warnings.draw(one)
 chosen = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key="cells", config=widgets.CHART)
 clicked = [point["customdata"] for point in chosen.selection.points if point.get("customdata")]
@@ -45,7 +46,7 @@ notes = ["Framed: query and document in one language. Grey: mean over the other 
 if other is None:
     notes += [pieces.doubt(one, metric), "Click a cell for its examples."]
 else:
-    notes += [widgets.survivors(pieces.cells(tests), correction)]
+    notes += [widgets.survivors(*of_pairs)]
 notes += [f"Every cell is a mean over {low:,} queries."] if low == high else []
 st.caption(" ".join(note for note in notes if note))
 if low != high:

@@ -15,6 +15,7 @@ from engine import figures, published
 from engine.collections.languages import language
 from engine.evaluation import checks
 from engine.ranks.metrics import label
+from engine.ranks.pairs import language_order
 
 _QUERY, _DOCUMENT = pl.col("query_lang"), pl.col("doc_lang")
 _KINDS = {
@@ -28,7 +29,7 @@ _KINDS = {
 def draw_pairs(view: View, picked: Sequence[str]) -> None:
     """The pair heatmaps side by side on one scale, two in a row, each with its alarms."""
     results = data.results(view.task.key)
-    codes = figures.language_order(results.filter(pl.col("model").is_in(picked)), view.measure, "name")
+    codes = language_order(results.filter(pl.col("model").is_in(picked)), view.measure, "name")
     for start in range(0, len(picked), 2):
         row = picked[start : start + 2]
         for place, model in zip(st.columns(min(2, len(picked)), gap="small"), row, strict=False):
@@ -36,7 +37,7 @@ def draw_pairs(view: View, picked: Sequence[str]) -> None:
                 _head(view, model)
                 low = view.low.filter(pl.col("model") == model)
                 frame, compact = published.pairs(results, model), len(picked) > 1
-                figure = figures.published_heatmap(frame, view.measure, codes, low=low, compact=compact)
+                figure = figures.pair_heatmap(frame, view.measure, codes, low=low, compact=compact)
                 st.plotly_chart(figure, key=f"pairs-{model}", config=widgets.CHART)
                 _tell_low(view, model)
 
@@ -83,9 +84,9 @@ def draw_difference(view: View, picked: Sequence[str]) -> None:
         low = view.low.filter(pl.col("model").is_in(picked))
         cell = ["query_lang", "doc_lang"]
         frames = [published.pairs(data.results(view.task.key), model) for model in picked]
-        codes = figures.language_order(frames[0], view.measure, "name")
+        codes = language_order(frames[0], view.measure, "name")
         first, second = (frame.join(low, on=cell, how="anti") for frame in frames)
-        figure = figures.difference_heatmap(first, second, view.measure, codes)
+        figure = figures.difference_heatmap((first, second), view.measure, codes)
     else:
         unit, scale, pattern = ("ranks", 1, "{:+.0f}") if view.measure == DISTANCE else ("points", 100, "{:+.1f}")
         scores, codes = _by_language(view, picked)
@@ -96,9 +97,7 @@ def draw_difference(view: View, picked: Sequence[str]) -> None:
             (scale * (pl.col("value") - pl.col("value_second"))).alias("value"),
         )
         end, names = change["value"].abs().max() or 1.0, change["name"].unique(maintain_order=True).to_list()
-        figure = figures.language_heatmap(
-            change, names, codes, unit, limits=(-end, end), pattern=pattern, diverging=True
-        )
+        figure = figures.language_heatmap(change, names, codes, unit, limits=(-end, end), pattern=pattern)
     st.plotly_chart(figure, key="difference", config=widgets.CHART)
 
 
@@ -141,13 +140,13 @@ def draw_planes(view: View, picked: Sequence[str]) -> None:
     """Every model as a point: within a language against across, and mean against spread over languages."""
     shown = view.everyone.filter(pl.col("model").is_in([*view.fitting, *picked]))
     groups = sorted(shown["group"].unique())
-    planes = [("mean", "spread", (f"mean {view.title}", "standard deviation over languages"), False)]
+    planes = [(("mean", f"mean {view.title}"), ("spread", "standard deviation over languages"), False)]
     if shown.drop_nulls(["mono", "cross"]).height:
         name = measure_name(view.measure)
-        planes.insert(0, ("mono", "cross", (f"{name} within a language", f"{name} across languages"), True))
-    for place, (x, y, titles, diagonal) in zip(st.columns(2, gap="large"), planes, strict=False):
-        figure = figures.model_plane(shown, x, y, titles, picked, groups=groups, diagonal=diagonal)
-        place.plotly_chart(figure, key=f"plane-{x}", config=widgets.CHART)
+        planes.insert(0, (("mono", f"{name} within a language"), ("cross", f"{name} across languages"), True))
+    for place, (across, up, diagonal) in zip(st.columns(2, gap="large"), planes, strict=False):
+        figure = figures.model_plane(shown, across, up, picked, groups=groups, diagonal=diagonal)
+        place.plotly_chart(figure, key=f"plane-{across[0]}", config=widgets.CHART)
     gaps = view.everyone["mean"].null_count()
     if gaps:
         st.caption(f"{gaps} of {view.everyone.height} models lack pairs or languages: no mean, no point.")
