@@ -68,7 +68,8 @@ def test_a_ratio_that_may_be_the_best_is_never_called_worse(candidates: list[boo
         assert "worse" not in text
         assert "No other trained ratio differs significantly from it" in text
     else:
-        assert f"Alpha {in_words(near)} does not differ significantly from it; the other ratios are worse" in text
+        verb = "does" if len(near) == 1 else "do"
+        assert f"Alpha {in_words(near)} {verb} not differ significantly from it; the other ratios are worse" in text
 
 
 def test_with_fewer_than_three_seeds_the_sentence_is_about_these_checkpoints_only() -> None:

@@ -68,7 +68,8 @@ def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
     elif len(near) == others.height:
         text += " No other trained ratio differs significantly from it."
     else:
-        text += f" Alpha {in_words(near)} does not differ significantly from it; the other ratios are worse."
+        verb = "does" if len(near) == 1 else "do"
+        text += f" Alpha {in_words(near)} {verb} not differ significantly from it; the other ratios are worse."
     if seeds < LEAST_SEEDS:
         text += (
             " With so few seeds, the variation between training runs is unknown: this holds for these checkpoints only."

@@ -10,9 +10,11 @@ import polars as pl
 from engine.errors import InputError
 from engine.sweeps import kept, prose
 from engine.sweeps.results import Family, beside_ratios, curve, points, values
+from engine.training.adjusted import adjusted_by
 
 _FIGURES = [(metric, setting) for metric in kept.MEASURES for setting in ("mono", "cross", "multi")]
 _COLUMNS = [*(f"{setting}_{metric}" for metric, setting in _FIGURES), "rank_distance"]
+ENDS = (0.0, 0.5, 1.0)
 _HEADER = ["mono mAP", "cross mAP", "multi mAP", "mono R@1", "cross R@1", "multi R@1", "rank distance"]
 
 
@@ -26,12 +28,13 @@ def result_section(families: Sequence[Family]) -> str:
         InputError: If a sweep comes without its answers.
     """
     whole = [family for family in families if family.opened_as.every == 1]
-    parts = [_sweep(family) for family in reversed(whole)]
+    parts = [_sweep(family, brief=place > 0) for place, family in enumerate(reversed(whole))]
     parts += [_all_weights([family for family in families if family.opened_as.every != 1])]
     return "\n\n".join(part for part in parts if part)
 
 
-def _sweep(family: Family) -> str:
+def _sweep(family: Family, *, brief: bool) -> str:
+    """A sweep's sentences and tables; in brief, only some of their rows."""
     answers = _answers(family)
     about = family.evaluations[0][1].manifest.collection
     seeds = len({recipe.seed for recipe, _ in family.evaluations if recipe.strategy == "hybrid"})
@@ -40,30 +43,35 @@ def _sweep(family: Family) -> str:
         f"{family.collection}: {about.queries:,} queries in {len(about.languages)} languages, a pool of "
         f"{about.candidates:,} candidates; means of {seeds} seeds."
     )
-    parts = [title, answers.answer, _table(["alpha", *_HEADER], _ratio_rows(family, answers))]
+    parts = [title, answers.answer, _table(["alpha", *_HEADER], _ratio_rows(family, answers, ENDS if brief else None))]
     parts.append(
         "± is half of the 95 % interval of the value, over questions and seeds. Differences between ratios are far "
         f"more certain, since all answer the same questions. {_ends(answers, 'alpha')} {_detectable(answers)}"
     )
-    parts.append(_table(["beside the ratios", *_HEADER], _beside_rows(family)))
-    return "\n\n".join([*parts, *_on_adjusted(answers)])
+    parts.append(_table(["beside the ratios", *_HEADER], _beside_rows(family, brief=brief)))
+    return "\n\n".join([*parts, *([] if brief else _on_adjusted(answers))])
 
 
-def _ratio_rows(family: Family, answers: kept.Kept) -> Iterator[list[str]]:
-    """The untrained encoder, then every ratio with its interval."""
+def _ratio_rows(family: Family, answers: kept.Kept, only: Sequence[float] | None) -> Iterator[list[str]]:
+    """The untrained encoder, then every ratio, or only some, with its interval."""
     if family.base is not None:
         scores = values(family.base)
         yield ["untrained", *(_number(scores[column], column) for column in _COLUMNS)]
     frames = [answers.selection(*figure) for figure in [*_FIGURES, ("rank_distance", "multi")]]
     known = [frame for frame in frames if frame is not None]
     for place, alpha in enumerate(known[0]["system"]):
+        if only is not None and alpha not in only:
+            continue
         rows = [frame.row(place, named=True) for frame in known]
         yield [f"{alpha:g}", *(_with_interval(row, column) for row, column in zip(rows, _COLUMNS, strict=True))]
 
 
-def _beside_rows(family: Family) -> Iterator[list[str]]:
+def _beside_rows(family: Family, *, brief: bool) -> Iterator[list[str]]:
     """Baselines, merged checkpoints and heads on adjusted vectors."""
     for row in beside_ratios(points(family), _COLUMNS).iter_rows(named=True):
+        adjusted = adjusted_by(row["strategy"])
+        if brief and adjusted and (adjusted.transductive or adjusted.directions > 1):
+            continue
         name = row["strategy"] if row["alpha"] is None else f"{row['strategy']}, alpha {row['alpha']:g}"
         yield [name, *(_number(row[column], column) for column in _COLUMNS)]
 
