@@ -35,7 +35,7 @@ class Level:
 
 
 def levels(points: pl.DataFrame, column: str, base: float | None) -> list[Level]:
-    """What has no ratio, and heads on adjusted vectors, highest first; only the best of either kind is named.
+    """What has no ratio, and heads on adjusted vectors, highest first; of the adjusted only the best is named.
 
     Args:
         points: Frame of `results.points`.
@@ -47,11 +47,10 @@ def levels(points: pl.DataFrame, column: str, base: float | None) -> list[Level]
     rows = means.group_by("strategy").agg(low=pl.col(column).min(), high=pl.col(column).max()).sort("strategy").rows()
     adjusted = {name: adjusted_by(name) for name, _, _ in rows}
     named = {name for name, one in adjusted.items() if one is None}
-    for has_head in (False, True):
-        kind = [row for row in rows if (one := adjusted[row[0]]) is not None and one.head == has_head]
-        if kind:
-            lower = column in LOWER_IS_BETTER
-            named.add(min(kind, key=lambda row: row[1])[0] if lower else max(kind, key=lambda row: row[2])[0])
+    rivals = [row for row in rows if (one := adjusted[row[0]]) is not None and not one.head]
+    if rivals:
+        lower = column in LOWER_IS_BETTER
+        named.add(min(rivals, key=lambda row: row[1])[0] if lower else max(rivals, key=lambda row: row[2])[0])
     beside = [] if base is None else [Level("untrained", base, base, is_named=True)]
     beside += [Level(name, low, high, name in named) for name, low, high in rows]
     return sorted(beside, key=lambda level: -level.high)
