@@ -10,8 +10,6 @@ if str(ROOT) not in sys.path:
 import streamlit as st  # noqa: E402
 
 from dashboard import access, cached, notices  # noqa: E402
-from dashboard.names import plain  # noqa: E402
-from engine import EngineError  # noqa: E402
 
 ICON = (  # drawn here, because the browser would fetch a named icon from the network
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="7" fill="#1f6fb2"/>'
@@ -20,7 +18,11 @@ ICON = (  # drawn here, because the browser would fetch a named icon from the ne
 )
 st.set_page_config(page_title="Hybrid Batch Lab", page_icon=ICON, layout="wide", initial_sidebar_state=330)
 
-st.html("<style>[data-testid=stMainBlockContainer] { padding-top: 2.6rem; max-width: 1240px; }</style>")
+st.html(
+    "<style>[data-testid=stMainBlockContainer] { padding-top: 2.6rem; max-width: 1240px; }"
+    ".st-key-section button { padding: 0.25rem 0.5rem; }"  # the sections of a page stand in one line on a laptop
+    ".st-key-section button p { font-size: 0.8rem; }</style>"
+)
 
 PAGES = {
     "Results": [
@@ -52,10 +54,5 @@ if access.is_shared():
 page = st.navigation(PAGES)
 unreadable = cached.unreadable()
 notices.show(unreadable)
-with notices.gathered() as lines:
-    try:
-        page.run()
-    except EngineError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-    finally:
-        notices.show([line for line in lines if line not in unreadable])
+with notices.guarded(shown=unreadable):
+    page.run()

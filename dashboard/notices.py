@@ -1,15 +1,16 @@
-"""What the engine warns of while a page is drawn (damaged or unreadable files of the cache), shown on the page."""
+"""What goes wrong while a page is drawn, shown on the page: the engine's warnings, and its errors."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
 
 from dashboard.names import plain
+from engine import EngineError
 
 _SOURCES = ("engine.storage", "engine.evaluation", "dashboard")
 _MOST = 5  # lines that a page shows
@@ -41,6 +42,22 @@ def gathered() -> Iterator[list[str]]:
         yield _here.lines
     finally:
         _here.lines = outer
+
+
+@contextmanager
+def guarded(shown: Sequence[str] = ()) -> Iterator[None]:
+    """Draw a page, or a fragment of one: an error of the engine is one line, and its warnings stand at the end.
+
+    Args:
+        shown: Warnings that stand on the page already.
+    """
+    with gathered() as lines:
+        try:
+            yield
+        except EngineError as error:
+            st.error(plain(str(error)), icon=":material/error:")
+        finally:
+            show([line for line in lines if line not in shown])
 
 
 def show(lines: list[str]) -> None:

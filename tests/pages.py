@@ -94,6 +94,14 @@ def heatmap(page: AppTest, key: str) -> np.ndarray:
     return numbers(trace["z"])
 
 
+def cells(page: AppTest, key: str) -> np.ndarray:
+    """The numbers of the explorer's heatmap "at" the chosen ratio, or of its "difference", which are HTML tables."""
+    table = [body for body in htmls(page) if 'class="heat"' in body][("at", "difference").index(key)]
+    rows = [re.findall(r"<td[^>]* title=[^>]*>(.*?)</td>", row) for row in table.split("<tr>")]
+    texts = [[re.sub(r"<[^>]*>", "", text).replace("\u2212", "-") for text in row] for row in rows if row]
+    return np.array(texts, float)
+
+
 def options_of(command: Sequence[str]) -> argparse.Namespace:
     """A command's options as the engine would read them; fails where it would not."""
     parser = argparse.ArgumentParser(exit_on_error=False)

@@ -18,7 +18,7 @@ from engine.evaluation.manifest import OpenedAs
 from engine.storage import jobs as background
 from engine.storage.manifest import MANIFEST
 from engine.storage.store import Store
-from tests.pages import chart, copy_of, heatmap, numbers, open_page, options_of, passages, sound, text_of
+from tests.pages import cells, chart, copy_of, numbers, open_page, options_of, passages, sound, text_of
 
 Started = list[tuple[str, ...]]
 
@@ -83,9 +83,9 @@ def test_the_numbers_are_the_means_over_seeds_of_what_was_evaluated(demo_cache: 
         change = 100 * (_mean(demo_cache, 0.5, setting, "map") - _mean(demo_cache, None, setting, "map"))
         assert f"{change:+.1f} points" in shown
     assert f"{_mean(demo_cache, 0.5, 'multi', 'rank_distance'):.0f}" in shown
-    np.testing.assert_allclose(heatmap(page, "at"), _pair_grid(demo_cache, 0.5, "map"), atol=1e-6)
+    np.testing.assert_allclose(cells(page, "at"), _pair_grid(demo_cache, 0.5, "map"), atol=0.0051)
     difference = _pair_grid(demo_cache, 0.5, "map") - _pair_grid(demo_cache, None, "map")
-    np.testing.assert_allclose(heatmap(page, "difference"), 100 * difference, atol=1e-4)
+    np.testing.assert_allclose(cells(page, "difference"), 100 * difference, atol=0.051)
     best = max((0.0, 0.5, 1.0), key=lambda alpha: _mean(demo_cache, alpha, "multi", "map"))
     assert f"alpha = {best:g} scores highest" in shown
     assert f"{_mean(demo_cache, best, 'multi', 'map'):.3f}" in shown
@@ -112,16 +112,16 @@ def test_a_difference_is_green_where_it_is_better_red_where_worse_and_grey_where
 
 def test_slider_metric_and_reference_change_what_is_drawn(demo_cache: Store) -> None:
     page = open_page(alpha="0.5")
-    before = heatmap(page, "at")
+    before = cells(page, "at")
     sound(page.slider(key="alpha").set_value(0.0).run())
     assert f"{_mean(demo_cache, 0.0, 'multi', 'map'):.3f}" in text_of(page)
-    assert not np.allclose(heatmap(page, "at"), before)
+    assert not np.allclose(cells(page, "at"), before)
     sound(page.selectbox(key="score").set_value("hit@1").run())
-    np.testing.assert_allclose(heatmap(page, "at"), _pair_grid(demo_cache, 0.0, "hit@1"), atol=1e-6)
+    np.testing.assert_allclose(cells(page, "at"), _pair_grid(demo_cache, 0.0, "hit@1"), atol=0.0051)
     assert f"{_mean(demo_cache, 0.0, 'mono', 'hit@1'):.3f}" in text_of(page)
     sound(page.selectbox(key="reference").select("alpha = 1").run())
     difference = _pair_grid(demo_cache, 0.0, "hit@1") - _pair_grid(demo_cache, 1.0, "hit@1")
-    np.testing.assert_allclose(heatmap(page, "difference"), 100 * difference, atol=1e-4)
+    np.testing.assert_allclose(cells(page, "difference"), 100 * difference, atol=0.051)
 
 
 def test_between_trained_ratios_values_are_marked_as_interpolated_and_training_is_offered(
@@ -132,7 +132,7 @@ def test_between_trained_ratios_values_are_marked_as_interpolated_and_training_i
     assert f"≈ {between:.3f}" in text_of(page)
     assert "interpolated" in text_of(page)
     middle = (_pair_grid(demo_cache, 0.0, "map") + _pair_grid(demo_cache, 0.5, "map")) / 2
-    np.testing.assert_allclose(heatmap(page, "at"), middle, atol=1e-6)
+    np.testing.assert_allclose(cells(page, "at"), middle, atol=0.0051)
     assert not started
     page.button(key="train-now").click().run()
     [command] = started
@@ -162,7 +162,7 @@ def test_what_arrives_in_the_cache_shows_without_a_restart(store: Store, demo_st
     assert not page.get("plotly_chart")
     shutil.copytree(demo_store.root, store.root, copy_function=os.link, dirs_exist_ok=True)
     sound(page.run())
-    assert heatmap(page, "at").shape == (11, 11)
+    assert cells(page, "at").shape == (11, 11)
     assert open_page("pairs").selectbox(key="checkpoint").options[-1].startswith("multilingual-e5-small")
 
 
@@ -183,7 +183,7 @@ def test_the_address_sets_the_selection_and_nonsense_in_it_does_no_harm(demo_cac
     )
     assert 0 <= wild.slider(key="alpha").value <= 1
     assert wild.selectbox(key="score").value == "map" and wild.selectbox(key="collection").value == "demo"
-    assert heatmap(wild, "at").shape == (11, 11)
+    assert cells(wild, "at").shape == (11, 11)
 
 
 def test_weights_move_the_recommended_ratio_and_must_not_all_be_zero(demo_cache: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import numpy as np
@@ -13,7 +15,7 @@ from polars.testing import assert_frame_equal
 
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.ranks import ranking
+from engine.ranks import ranking, tiling
 from tests import oracle
 
 LANGUAGES = ("ar", "de", "en")
@@ -61,6 +63,17 @@ def distinct_scores(rng: np.random.Generator, queries: int, candidates: int) -> 
     return np.concatenate([50 * np.eye(queries), np.eye(queries)], axis=1).astype(np.float32), documents
 
 
+@contextmanager
+def small_blocks(block: int, threads: int) -> Iterator[None]:
+    """Few candidates in a block, and so many threads; tiles stay whole."""
+    with (
+        patch.object(ranking, "BLOCK", block),
+        patch.object(ranking, "ONE_BLOCK", 0),
+        patch.object(tiling, "THREADS", threads),
+    ):
+        yield
+
+
 def assert_ranked_as_by_sorting(problem: Problem, top_k: int) -> None:
     collection, queries, documents = problem
     ranks, top = ranking.rank_collection(queries, documents, collection, top_k=top_k)
@@ -72,7 +85,7 @@ def assert_ranked_as_by_sorting(problem: Problem, top_k: int) -> None:
 @settings(deadline=None, max_examples=150)
 @given(problem=small_problems(), top_k=st.integers(1, 20), block=st.integers(1, 7), threads=st.integers(1, 4))
 def test_ranks_and_top_are_those_of_a_stable_sort_whatever_the_blocks(problem, top_k, block, threads):
-    with patch.object(ranking, "BLOCK_QUERIES", block), patch.object(ranking, "_THREADS", threads):
+    with small_blocks(block, threads):
         assert_ranked_as_by_sorting(problem, top_k)
 
 
@@ -80,7 +93,7 @@ def test_ranks_and_top_are_those_of_a_stable_sort_whatever_the_blocks(problem, t
 @given(problem=small_problems(), depth=st.integers(1, 20), block=st.integers(1, 7), threads=st.integers(1, 4))
 def test_lists_by_language_and_pool_are_those_of_a_stable_sort(problem, depth, block, threads):
     collection, queries, documents = problem
-    with patch.object(ranking, "BLOCK_QUERIES", block), patch.object(ranking, "_THREADS", threads):
+    with small_blocks(block, threads):
         blocks = list(ranking.ranked_lists(queries, documents, collection, depth))
     scores = queries @ documents.T
     for code in (None, *sorted(set(collection.corpus.languages))):
@@ -91,9 +104,8 @@ def test_lists_by_language_and_pool_are_those_of_a_stable_sort(problem, depth, b
         assert_frame_equal(pl.concat([frame for of, frame in blocks if of == code]), expected)
 
 
-@pytest.mark.parametrize("queries", [1, 7, 8, 9, 16, 17])
-def test_queries_at_the_edges_of_a_block_are_ranked_like_all_others(queries, monkeypatch):
-    monkeypatch.setattr(ranking, "BLOCK_QUERIES", 8)
+@pytest.mark.parametrize("queries", [1, 255, 256, 257, 512, 513])
+def test_queries_at_the_edges_of_a_tile_are_ranked_like_all_others(queries):
     assert_ranked_as_by_sorting(one_language_problem(np.random.default_rng(queries), queries, 40), top_k=10)
 
 
@@ -167,12 +179,12 @@ def test_double_precision_and_strided_vectors_are_ranked_alike():
         assert_frame_equal(ours, theirs)
 
 
-def test_progress_counts_the_queries_up_to_all(monkeypatch):
-    monkeypatch.setattr(ranking, "BLOCK_QUERIES", 4)
+def test_progress_counts_the_candidates_up_to_all():
     collection, queries, documents = one_language_problem(np.random.default_rng(9), 10, 20)
     told = []
-    ranking.rank_collection(queries, documents, collection, progress=lambda *step: told.append(step))
-    assert told == [("rank", 4, 10), ("rank", 8, 10), ("rank", 10, 10)]
+    with small_blocks(8, 1):
+        ranking.rank_collection(queries, documents, collection, progress=lambda *step: told.append(step))
+    assert told == [("rank", 8, 20), ("rank", 16, 20), ("rank", 20, 20)]
 
 
 @pytest.mark.parametrize("candidates", [300, 900])

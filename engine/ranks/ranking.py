@@ -1,48 +1,37 @@
 """Vectors and judgements -> ranks and the first k, exactly and in one pass. The only import of faiss.
 
-A block of scores is a matrix product in float32. The rank of a relevant passage is one plus the number of candidates
-that beat it: those with a higher score, and those with an equal score and a lower position in the corpus. That is the
-one rule for ties. It is counted per document language and never sorted, and the first k are drawn from the same
-block, so that no score matrix is kept and memory is bounded by the block. Equal vectors get equal scores.
+A score is an inner product in float32. The rank of a relevant passage is one plus the number of candidates that beat
+it: those with a higher score, and those with an equal score and a lower position in the corpus. That is the one rule
+for ties. It is counted per document language, over one block of candidates after the other, and the first k are drawn
+from the same blocks, so that nothing is sorted and no score matrix is kept: memory is bounded by the block, and ranks
+do not depend on how the candidates are cut into blocks and shards. Equal vectors get equal scores.
 """
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from hashlib import blake2b
-from itertools import islice
-from queue import SimpleQueue
-from threading import Lock
-from typing import TypeVar
+from collections.abc import Iterator
 
-import numba
 import numpy as np
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.progress import Progress, silent
+from engine.ranks import kernels
+from engine.ranks.kernels import Judgements
 from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.tiling import Tiling
+from engine.ranks.vectors import Candidates, InMemory
 
-BLOCK_QUERIES = 256  # of a thread
-_BLOCKS_BYTES = 2**30  # what the blocks of all threads may take
-_GROUPS = 512  # of candidates, whose maxima bound the k-th score when the first k are drawn
-_HALVINGS = 10  # of the range in which that bound is looked for
-_STRETCH = 64  # candidates that are looked at together when the first k are drawn
-
-_T = TypeVar("_T")
-_BLAS = Lock()  # held while BLAS is told how many threads to use, which it is for the whole process
-_THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+BLOCK = 4096  # candidates
+ONE_BLOCK = 2**15  # so many candidates, and fewer, are one block: their own scores are picked from it
 
 
 def rank_collection(
     query_vectors: np.ndarray,
-    document_vectors: np.ndarray,
+    document_vectors: np.ndarray | Candidates,
     collection: Collection,
     *,
     top_k: int = 100,
@@ -53,12 +42,12 @@ def rank_collection(
 
     Args:
         query_vectors: Float32 (queries, dimension), rows as in `collection.queries`.
-        document_vectors: Float32 (candidates, dimension), rows as in `collection.corpus`.
+        document_vectors: Float32 (candidates, dimension), rows as in `collection.corpus`; or shards of them on disk.
         collection: Whose judgements to use.
         top_k: How many of the pool to keep for each query.
         index: FAISS index-factory string for the first k. "Flat" is exact and comes from the same pass as the ranks,
-            which are exact always.
-        progress: Told the queries ranked of all queries.
+            which are exact always. Another one has all vectors in memory.
+        progress: Told the candidates ranked of all candidates.
 
     Returns:
         A frame of schema `RANKS`, sorted by query and passage, and one of schema `TOP`, sorted by query and rank.
@@ -66,27 +55,37 @@ def rank_collection(
     Raises:
         InputError: If shapes do not fit, vectors are not finite, top_k is below 1, or FAISS does not know the index.
     """
-    queries = _checked(query_vectors, len(collection.queries), "queries")
-    documents = _checked(document_vectors, len(collection.corpus), "candidates")
-    if queries.shape[1] != documents.shape[1]:
-        raise InputError(f"ranking: queries have {queries.shape[1]} dimensions, candidates {documents.shape[1]}")
+    queries, candidates = _checked(query_vectors, document_vectors, collection)
     if top_k < 1:
-        raise InputError(f"top k: {top_k} came, a whole number from 1 is allowed")
+        raise InputError(f"top k must be an integer >= 1, got {top_k}")
     if collection.own is not None and index != "Flat":
         raise InputError(f"index {index!r}: the queries of {collection.name} are candidates too; only Flat ranks them")
-    k = min(top_k, len(documents))
-    judged = _Judged(collection)
-    shape, exact = (len(queries), k), index == "Flat"
-    top = (np.empty(shape, np.int32), np.empty(shape, np.float32)) if exact else search(queries, documents, k, index)
+    size = candidates.shape[0]
+    k, exact = min(top_k, size), index == "Flat"
+    if exact:
+        top = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
+    else:
+        top = search(queries, candidates.take(np.arange(size)), k, index)
+    judged = _judgements(collection)
+    block = size if size <= ONE_BLOCK else BLOCK
+    with Tiling(queries, block) as tiling:
+        if block < size:
+            _score_judged(tiling, candidates, judged, collection)
+        for at, vectors in tiling.blocks(candidates, (0, size), block):
+            width = len(vectors)
 
-    def consume(scores: np.ndarray, first: int) -> None:
-        _hide(scores, first, collection)
-        _count(scores, first, judged.starts, judged.docs, judged.low, judged.high, judged.results)
-        if exact:
-            _draw(scores, *(part[first : first + len(scores)] for part in top))
+            def consume(scores: np.ndarray, first: int, at: int = at, width: int = width) -> None:
+                _hide(scores, first, (at, at + width), collection)
+                if width == size:
+                    kernels.pick(scores, first, judged)
+                kernels.count(scores, first, at, width, judged)
+                if exact:
+                    docs, best = (part[first : first + len(scores)] for part in top)
+                    kernels.draw(scores, at, width, min(at, k), docs, best)
 
-    deque(_each_block(queries, documents, consume, progress), maxlen=0)
-    return judged.frame(), _top_frame(collection, *top)
+            deque(tiling.each(vectors, consume), maxlen=0)
+            progress("rank", at + width, size)
+    return _ranks_frame(collection, judged), _top_frame(collection, *top)
 
 
 def ranked_lists(
@@ -112,24 +111,29 @@ def ranked_lists(
     Raises:
         InputError: If shapes do not fit, or vectors are not finite.
     """
-    queries = _checked(query_vectors, len(collection.queries), "queries")
-    documents = _checked(document_vectors, len(collection.corpus), "candidates")
+    queries, candidates = _checked(query_vectors, document_vectors, collection)
+    size = candidates.shape[0]
     ranges = {code: collection.document_range(code) for code in collection.languages}
-    spans = {None: (0, len(documents))} | {code: span for code, span in ranges.items() if span[0] < span[1]}
+    spans = {None: (0, size)} | {code: span for code, span in ranges.items() if span[0] < span[1]}
 
     def draw(scores: np.ndarray, first: int) -> list[tuple[str | None, int, np.ndarray, np.ndarray]]:
         lists = []
-        _hide(scores, first, collection)
+        _hide(scores, first, (0, size), collection)
         for code, (low, high) in spans.items():
             shape = (len(scores), min(depth, high - low))
             docs, best = np.empty(shape, np.int32), np.empty(shape, np.float32)
-            _draw(np.ascontiguousarray(scores[:, low:high]), docs, best)
-            lists.append((code, first, docs + np.int32(low), best))
+            kernels.draw(np.ascontiguousarray(scores[:, low:high]), low, high - low, 0, docs, best)
+            lists.append((code, first, docs, best))
         return lists
 
-    for block in _each_block(queries, documents, draw, progress):
-        for code, first, docs, best in block:
-            yield code, _top_frame(collection, docs, best, first)
+    done = 0
+    with Tiling(queries, size) as tiling:
+        for _, vectors in tiling.blocks(candidates, (0, size), size):
+            for lists in tiling.each(vectors, draw):
+                for code, first, docs, best in lists:
+                    yield code, _top_frame(collection, docs, best, first)
+                done += len(lists[0][2])
+                progress("rank", done, len(queries))
 
 
 def search(
@@ -166,46 +170,68 @@ def search(
     return np.take_along_axis(docs, order, 1).astype(np.int32), np.take_along_axis(scores, order, 1)
 
 
-class _Judged:
+def _judgements(collection: Collection) -> Judgements:
     """The judgements laid out for counting, and room for what is counted."""
-
-    def __init__(self, collection: Collection) -> None:
-        qrels = collection.qrels
-        self.collection = collection
-        self.starts = np.searchsorted(qrels.queries, np.arange(len(collection.queries) + 1)).astype(np.int64)
-        self.docs = qrels.documents.astype(np.int64)
-        ranges = np.array([collection.document_range(code) for code in collection.languages], np.int64).reshape(-1, 2)
-        self.codes = collection.document_codes[self.docs]
-        self.low, self.high = ranges[self.codes, 0].copy(), ranges[self.codes, 1].copy()
-        self.results = tuple(np.zeros(len(qrels), kind) for kind in (np.int32, np.int32, np.float32))
-
-    def frame(self) -> pl.DataFrame:
-        in_language, in_pool, scores = self.results
-        languages = pl.Series(self.collection.languages, dtype=pl.String)
-        rows = self.collection.qrels.queries
-        frame = pl.DataFrame(
-            {
-                "question": pl.Series(self.collection.queries.questions)[rows],
-                "query_lang": languages[self.collection.query_codes[rows]],
-                "doc_lang": languages[self.codes],
-                "doc": self.docs.astype(np.int32),
-                "rank_in_language": in_language,
-                "rank_in_pool": in_pool,
-                "score": scores,
-            }
-        )
-        return check_frame(frame, RANKS, "ranks")
+    qrels = collection.qrels
+    docs = qrels.documents.astype(np.int64)
+    ranges = np.array([collection.document_range(code) for code in collection.languages], np.int64).reshape(-1, 2)
+    low, high = ranges[collection.document_codes[docs]].reshape(-1, 2).T.copy()
+    return Judgements(
+        starts=np.searchsorted(qrels.queries, np.arange(len(collection.queries) + 1)).astype(np.int64),
+        docs=docs,
+        low=low,
+        high=high,
+        scores=np.zeros(len(docs), np.float32),
+        in_language=np.zeros(len(docs), np.int32),
+        in_pool=np.zeros(len(docs), np.int32),
+    )
 
 
-def _hide(scores: np.ndarray, first: int, collection: Collection) -> None:
+def _score_judged(tiling: Tiling, candidates: Candidates, judged: Judgements, collection: Collection) -> None:
+    """Compute the relevant passages' own scores ahead, tile by tile of the queries."""
+    for first, last in tiling.tiles():
+        rows = slice(judged.starts[first], judged.starts[last])
+        docs, columns = np.unique(judged.docs[rows], return_inverse=True)
+        of = np.repeat(np.arange(last - first), np.diff(judged.starts[first : last + 1]))
+        for start in range(0, len(docs), BLOCK):
+            scores = tiling.scores(first, candidates.take(docs[start : start + BLOCK]))
+            here = (columns >= start) & (columns < start + BLOCK)
+            judged.scores[rows][here] = scores[of[here], columns[here] - start]
+    queries, (low, high) = collection.qrels.queries, collection.document_range(PICTURE)
+    if collection.own is not None:
+        start, end = collection.query_range(PICTURE)
+        pictures = (queries >= start) & (queries < end) & (judged.docs >= low) & (judged.docs < high)
+        judged.scores[pictures | (collection.own[queries] == judged.docs)] = -np.inf
+
+
+def _ranks_frame(collection: Collection, judged: Judgements) -> pl.DataFrame:
+    languages = pl.Series(collection.languages, dtype=pl.String)
+    rows = collection.qrels.queries
+    frame = pl.DataFrame(
+        {
+            "question": pl.Series(collection.queries.questions)[rows],
+            "query_lang": languages[collection.query_codes[rows]],
+            "doc_lang": languages[collection.document_codes[judged.docs]],
+            "doc": judged.docs.astype(np.int32),
+            "rank_in_language": 1 + judged.in_language,
+            "rank_in_pool": 1 + judged.in_pool,
+            "score": judged.scores,
+        }
+    )
+    return check_frame(frame, RANKS, "ranks")
+
+
+def _hide(scores: np.ndarray, first: int, span: tuple[int, int], collection: Collection) -> None:
     """Take out of a block of scores what its queries never retrieve: themselves, and pictures other pictures."""
     if collection.own is None:
         return
+    at, stop = span
     own = collection.own[first : first + len(scores)]
-    rows = np.flatnonzero(own >= 0)
-    scores[rows, own[rows]] = -np.inf
+    rows = np.flatnonzero((own >= at) & (own < stop))
+    scores[rows, own[rows] - at] = -np.inf
     (low, high), (start, end) = collection.document_range(PICTURE), collection.query_range(PICTURE)
-    scores[max(start - first, 0) : max(end - first, 0), low:high] = -np.inf
+    columns = slice(max(low - at, 0), max(min(high, stop) - at, 0))
+    scores[max(start - first, 0) : max(end - first, 0), columns] = -np.inf
 
 
 def _top_frame(collection: Collection, docs: np.ndarray, scores: np.ndarray, first: int = 0) -> pl.DataFrame:
@@ -228,139 +254,24 @@ def _top_frame(collection: Collection, docs: np.ndarray, scores: np.ndarray, fir
     return check_frame(frame, TOP, "top")
 
 
-def _checked(vectors: np.ndarray, rows: int, what: str) -> np.ndarray:
-    if vectors.ndim != 2 or len(vectors) != rows:
-        raise InputError(f"ranking: {what} have vectors of shape {vectors.shape}; expected are {rows} rows")
-    if not np.isfinite(vectors).all():
-        raise InputError(f"ranking: the {what}' vectors hold NaN or infinite numbers; encode them again")
-    return np.ascontiguousarray(vectors, np.float32)
+def _checked(
+    query_vectors: np.ndarray, document_vectors: np.ndarray | Candidates, collection: Collection
+) -> tuple[np.ndarray, Candidates]:
+    """The queries' vectors as float32, and where the candidates' are read from; those are checked while they are read.
 
-
-def _each_block(
-    queries: np.ndarray, documents: np.ndarray, work: Callable[[np.ndarray, int], _T], progress: Progress
-) -> Iterator[_T]:
-    """Give blocks of scores to `work(scores, first query)`, in threads; yields what it returns, in order.
-
-    Each multiplies for itself: BLAS's own threads would meet after every block, and hold the processor while waiting.
-    Few results wait for a slow reader.
+    Raises:
+        InputError: If shapes do not fit, or a query's vector is not finite.
     """
-    threads = min(_THREADS, len(queries))
-    rows = max(1, min(BLOCK_QUERIES, len(queries), _BLOCKS_BYTES // (4 * len(documents) * threads)))
-    rooms: SimpleQueue[np.ndarray] = SimpleQueue()
-    for _ in range(threads):
-        rooms.put(np.empty((rows, len(documents)), np.float32))
-    turned = documents.T
-    copies, firsts = _repeated(documents)
-
-    def run(first: int) -> _T:
-        block, room = queries[first : first + rows], rooms.get()
-        try:
-            scores = np.matmul(block, turned, out=room[: len(block)])
-            scores[:, copies] = scores[:, firsts]
-            return work(scores, first)
-        finally:
-            rooms.put(room)
-
-    firsts_left, done = iter(range(0, len(queries), rows)), 0
-    with _BLAS, threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        running = deque(pool.submit(run, first) for first in islice(firsts_left, 2 * threads))
-        while running:
-            yield running.popleft().result()
-            running.extend(pool.submit(run, first) for first in islice(firsts_left, 1))
-            done = min(done + rows, len(queries))
-            progress("rank", done, len(queries))
-
-
-def _repeated(documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that repeat an earlier one, and the first row equal to each: a product rounds by where a column stands."""
-    _, value, count = np.unique(documents[:, 0], return_inverse=True, return_counts=True)
-    rows = np.flatnonzero(count[value] > 1)  # equal in one number at least, which few are
-    seen: dict[bytes, int] = {}
-    firsts = np.array([seen.setdefault(blake2b(documents[row]).digest(), row) for row in rows], np.int64)
-    return rows[firsts != rows], firsts[firsts != rows]
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _at_least(scores: np.ndarray, threshold: np.float32) -> int:
-    count = np.int32(0)
-    for i in range(scores.size):
-        count += np.int32(scores[i] >= threshold)
-    return count
-
-
-@numba.njit(nogil=True, cache=True, inline="always")
-def _above(scores: np.ndarray, threshold: np.float32) -> int:
-    count = np.int32(0)
-    for i in range(scores.size):
-        count += np.int32(scores[i] > threshold)
-    return count
-
-
-@numba.njit(nogil=True, cache=True)
-def _count(
-    scores: np.ndarray,
-    first: int,
-    starts: np.ndarray,
-    docs: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    results: tuple[np.ndarray, ...],
-) -> None:
-    """Ranks of the relevant passages of queries first, first + 1, ...: judgements starts[q] to starts[q + 1].
-
-    A candidate before the passage beats it with an equal score, one after it only with a higher one. The
-    passage's language stands at positions low to high.
-    """
-    in_language, in_pool, kept = results
-    for row in range(scores.shape[0]):
-        line = scores[row]
-        for i in range(starts[first + row], starts[first + row + 1]):
-            doc, a, b = docs[i], low[i], high[i]
-            score = line[doc]
-            own = _at_least(line[a:doc], score) + _above(line[doc + 1 : b], score)
-            in_language[i] = 1 + own
-            in_pool[i] = 1 + _at_least(line[:a], score) + own + _above(line[b:], score)
-            kept[i] = score
-
-
-@numba.njit(nogil=True, cache=True)
-def _draw(scores: np.ndarray, top_docs: np.ndarray, top_scores: np.ndarray) -> None:
-    """The first k of each row, best first, equal scores by position.
-
-    Only what reaches a lower bound of the k-th score is sorted: few candidates, so it is looked for by the stretch.
-    """
-    k = top_docs.shape[1]
-    kept = np.empty(scores.shape[1], np.int32)
-    for row in range(scores.shape[0]):
-        line = scores[row]
-        bound = _bound_of_kth(line, k)
-        count = 0
-        for start in range(0, line.size, _STRETCH):
-            stretch = line[start : start + _STRETCH]
-            if _at_least(stretch, bound):
-                for i in range(stretch.size):
-                    if stretch[i] >= bound:
-                        kept[count] = start + i
-                        count += 1
-        found = line[kept[:count]]
-        order = np.argsort(-found, kind="mergesort")[:k]
-        for place in range(k):
-            top_docs[row, place] = kept[order[place]]
-            top_scores[row, place] = found[order[place]]
-
-
-@numba.njit(nogil=True, cache=True)
-def _bound_of_kth(line: np.ndarray, k: int) -> np.float32:
-    """A lower bound of the k-th largest score, near the k-th largest of the maxima of groups of candidates."""
-    if k > _GROUPS or line.size < _GROUPS:
-        return np.float32(-np.inf)
-    maxima = line[:_GROUPS].copy()
-    for start in range(_GROUPS, line.size - _GROUPS + 1, _GROUPS):
-        more = line[start : start + _GROUPS]
-        for i in range(_GROUPS):
-            maxima[i] = max(maxima[i], more[i])
-    low, high = maxima.min(), maxima.max()
-    for _ in range(_HALVINGS):
-        middle = (low + high) / np.float32(2)
-        low, high = (middle, high) if _at_least(maxima, middle) >= k else (low, middle)
-    return low
+    for vectors, rows, what in (
+        (query_vectors, len(collection.queries), "queries"),
+        (document_vectors, len(collection.corpus), "candidates"),
+    ):
+        if len(vectors.shape) != 2 or vectors.shape[0] != rows:
+            raise InputError(f"ranking: {what} have vectors of shape {vectors.shape}; expected are {rows} rows")
+    if query_vectors.shape[1] != document_vectors.shape[1]:
+        sizes = query_vectors.shape[1], document_vectors.shape[1]
+        raise InputError(f"ranking: queries have {sizes[0]} dimensions, candidates {sizes[1]}")
+    if not np.isfinite(query_vectors).all():
+        raise InputError("ranking: the queries' vectors hold NaN or infinite numbers; encode them again")
+    candidates = InMemory(document_vectors) if isinstance(document_vectors, np.ndarray) else document_vectors
+    return np.ascontiguousarray(query_vectors, np.float32), candidates

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from dashboard import cached, warnings, widgets
+from dashboard import cached, notices, warnings, widgets
 from dashboard.pages.explorer import tiles
 from dashboard.pages.explorer import view as explorer
 from engine import figures
@@ -14,32 +14,40 @@ points = cached.points(family.key)
 st.markdown(explorer.answer(family, points))
 warnings.draw(explorer.listed(family))
 
-with st.container(horizontal=True, vertical_alignment="bottom"):
-    alpha = st.slider(
-        "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=360
-    )
-    names = {metric: label(metric) for metric in METRICS}
-    metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=150)
-    reference = explorer.pick_reference(family, points)
 
-chosen = explorer.at(family, points, alpha)
-explorer.offer_training(family, points, alpha)
-tiles.draw(family, chosen, reference, metric)
+@st.fragment
+def explore() -> None:
+    """All that the slider moves, what is seen first before what is below; the rest of the page is not run again."""
+    with notices.guarded():
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            alpha = st.slider(
+                "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=360
+            )
+            names = {metric: label(metric) for metric in METRICS}
+            metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=150)
+            reference = explorer.pick_reference(family, points)
 
-explorer.draw_curves(family, points, alpha, metric)
+        chosen = explorer.at(family, points, alpha)
+        explorer.offer_training(family, points, alpha)
+        tiles.draw(family, chosen, reference, metric)
 
-st.subheader(f"Every language pair at alpha = {alpha:g}, and against {reference.name}")
-explorer.draw_pairs(family, chosen, reference, metric)
+        explorer.draw_curves(family, points, alpha, metric)
 
-left, right = st.columns(2, gap="large")
-with left:
-    st.subheader("Mono against multi")
-    names = (f"mono {label(metric)}", f"multi {label(metric)}")
-    figure = figures.trade_off(points, f"mono_{metric}", f"multi_{metric}", names, alpha=alpha)
-    st.plotly_chart(figure, key="plane", config=widgets.CHART)
-with right:
-    st.subheader("Which ratio for your needs?")
-    explorer.draw_utility(family, points, metric)
+        st.subheader(f"Every language pair at alpha = {alpha:g}, and against {reference.name}")
+        explorer.draw_pairs(family, chosen, reference, metric)
 
-st.subheader("One question at both ratios")
-explorer.draw_example(chosen, reference)
+        left, right = st.columns(2, gap="large")
+        with left:
+            st.subheader("Mono against multi")
+            names = (f"mono {label(metric)}", f"multi {label(metric)}")
+            figure = figures.trade_off(points, f"mono_{metric}", f"multi_{metric}", names, alpha=alpha)
+            st.plotly_chart(figure, key="plane", config=widgets.CHART)
+        with right:
+            st.subheader("Which ratio for your needs?")
+            explorer.draw_utility(family, points, metric)
+
+        st.subheader("One question at both ratios")
+        explorer.draw_example(chosen, reference)
+
+
+explore()

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import polars as pl
 import streamlit as st
 
-from dashboard import access, cached, widgets
-from dashboard.cached import uncertainty
+from dashboard import access, cached, heat_table, widgets
+from dashboard.cached import curves, uncertainty
 from dashboard.names import plain
 from dashboard.pages.examples import view as examples
+from dashboard.pages.explorer import marker
 from engine import figures
 from engine.published import paper_points
 from engine.ranks.metrics import label
@@ -189,18 +190,15 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             bind="query-params",
             help="Heads trained after each language's mean was subtracted: what does the ratio do beyond the mean?",
         )
+    beside = {
+        column: figures.Beside(base.get(column), published[column] if drawn else (), adjusted) for column in columns
+    }
+    drawn_curves = {f"curve-{column}": curves.curve(family, column, metric, beside[column]) for column in columns}
+    marker.draw(alpha, drawn_curves)
     for place, (column, name) in zip(st.columns(4), columns.items(), strict=True):
         place.markdown(f"**{name}**")
-        measure, setting = (column, "multi") if column == "rank_distance" else (metric, column.partition("_")[0])
-        chosen = uncertainty.selection(family, metric, measure, setting)
-        figure = figures.ratio_curve(
-            points,
-            column,
-            alpha=alpha,
-            selection=chosen,
-            beside=figures.Beside(base.get(column), published[column] if drawn else (), adjusted),
-        )
-        place.plotly_chart(figure, key=f"curve-{column}", config=widgets.CHART)
+        key = f"curve-{column}"
+        place.plotly_chart(drawn_curves[key], key=key, config=widgets.CHART)
         if published[column]:
             place.caption(_in_the_paper(published[column]))
     st.caption(
@@ -267,9 +265,13 @@ def draw_pairs(family: results.Family, chosen: Side, reference: Side, metric: st
         of_pairs = compared.filter((pl.col("measure") == metric) & pl.col("doc_lang").is_not_null())
         tests = of_pairs, widgets.pick_correction()
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(figures.pair_heatmap(chosen.pairs, metric, codes, compact=True), key="at", config=widgets.CHART)
+    st.html(heat_table.STYLE)
+    figure = figures.pair_heatmap(chosen.pairs, metric, codes, compact=True)
+    with left.container(key="at"):
+        st.html(heat_table.to_html(figure, f"{label(metric)}: query language down, document language across"))
     figure = figures.difference_heatmap((chosen.pairs, reference.pairs), metric, codes, tests=tests, compact=True)
-    right.plotly_chart(figure, key="difference", config=widgets.CHART)
+    with right.container(key="difference"):
+        st.html(heat_table.to_html(figure, f"Points of {label(metric)} more or less than {reference.name}"))
     if tests is not None:
         st.caption(widgets.survivors(*tests))
 

@@ -1,0 +1,43 @@
+"""Curves against the ratio, drawn once a sweep: the chosen ratio is marked over them, so that a slider redraws none."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from dashboard.cached import uncertainty
+from dashboard.cached.sweeps import points
+from engine import figures
+from engine.sweeps import kept
+from engine.sweeps.results import Family
+
+LEFT, RIGHT = 48, 10
+"""Pixels beside the axes of every curve; the marker's place is reckoned from them."""
+SPAN = (-0.05, 1.05)
+"""Ends of the axis of alpha."""
+
+
+def curve(family: Family, column: str, metric: str, beside: figures.Beside) -> go.Figure:
+    """A score against alpha, with the intervals of the differences from the best ratio.
+
+    Args:
+        family: The sweep.
+        column: Which column of its points.
+        metric: The metric that is shown, so that no other need be drawn.
+        beside: What stands beside the ratios.
+    """
+    return _curve(family, kept.state(family), column, metric, beside, repr(beside))
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _curve(
+    _family: Family, state: str, column: str, metric: str, _beside: figures.Beside, beside_text: str
+) -> go.Figure:
+    distance = column == "rank_distance"
+    measure, setting = (column, "multi") if distance else (metric, column.partition("_")[0])
+    chosen = uncertainty.selection(_family, metric, measure, setting)
+    figure = figures.ratio_curve(points(_family.key), column, selection=chosen, beside=_beside)
+    figure.update_layout(margin={"l": LEFT, "r": RIGHT})
+    figure.update_xaxes(range=SPAN, automargin="height")
+    figure.update_yaxes(automargin=False)
+    return figure
