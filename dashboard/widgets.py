@@ -208,7 +208,7 @@ def texts_or_note(*listed: cached.Listed) -> Collection | None:
                     "without them."
                 )
                 return None
-            st.info(f"Fetch {plain(opened.collection)} to read the texts. The scores above need no texts.")
+            st.info(f"Fetch {plain(opened.collection)} to read its texts; the other pages need none.")
             access.link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
             return None
         if not cached.has_top(one):

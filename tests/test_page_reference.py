@@ -46,7 +46,7 @@ def test_the_explorer_opens_on_the_reference_and_answers_at_once(started, monkey
     answer = kept.read(main).answer.replace("*", "")
     assert answer in text_of(page)
     assert "Without any training" in answer
-    assert "Fetch xquad-r to read the texts" in text_of(page)
+    assert "Fetch xquad-r to read its texts" in text_of(page)
 
 
 def test_the_demo_is_one_choice_away_and_trains_itself(started) -> None:
