@@ -121,24 +121,24 @@ def that_cell(frame: pl.DataFrame) -> dict[str, float]:
 
 def test_an_alarm_asks_for_less_than_half_of_what_is_expected():
     rings, shares = [], []
-    for value in np.linspace(0.15, 0.25, 100):
+    for value in np.linspace(0.15, 0.25, 20):
         frame = with_one_cell(value, 0.005)
         assert that_cell(frame)["deviations"] < -6
         rings.append(checks.low_cells(frame, "score").height)
         shares.append(value / that_cell(frame)["expected"])
     assert rings == [int(share < 0.5) for share in shares]
-    assert 20 < sum(rings) < 80
+    assert 4 < sum(rings) < 16
 
 
 def test_an_alarm_asks_for_six_deviations():
     rings, deviations = [], []
-    for value in np.linspace(0.0, 0.4, 200):
+    for value in np.linspace(0.0, 0.35, 40):
         frame = with_one_cell(value, 0.03)
         rings.append(checks.low_cells(frame, "score", share=np.inf).height)
-        deviations.append(that_cell(frame)["deviations"] if value < 0.36 else 0.0)
+        deviations.append(that_cell(frame)["deviations"])
     assert rings == [int(far < -6) for far in deviations]
-    assert min(abs(far + 6) for far in deviations) < 0.1  # the step was met closely
-    assert 20 < sum(rings) < 180
+    assert min(abs(far + 6) for far in deviations) < 0.5  # the step was met closely
+    assert 8 < sum(rings) < 32
 
 
 def test_four_languages_are_enough_and_three_are_not():

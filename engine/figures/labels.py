@@ -20,7 +20,7 @@ _AWAY = np.array([0.06, 0.08])  # a label's centre from its point, as shares of 
 
 
 def label_places(x: Sequence[float], y: Sequence[float], others: np.ndarray | None = None) -> list[str]:
-    """For each point, where its label has most room; what comes first in `_PLACES` wins a draw.
+    """For each point, where its label has most room; of equally good places, the first in `_PLACES`.
 
     Args:
         x: Across.
@@ -33,16 +33,14 @@ def label_places(x: Sequence[float], y: Sequence[float], others: np.ndarray | No
     points = np.column_stack([x, y]).astype(float)
     taken = points if others is None or not len(others) else np.vstack([points, others])
     spread = np.where(np.ptp(taken, axis=0) > 0, np.ptp(taken, axis=0), 1.0)
-    points, taken = (
-        (1 / 1.36) * points / spread,
-        (1 / 1.36) * taken / spread,
-    )  # the axes leave 18 % of room on each side
-    found, labels = [], np.empty((0, 2))
+    scale = 1.36 * spread  # the axes leave 18 % of room on each side
+    points, taken = points / scale, taken / scale
+    places, labels = [], np.empty((0, 2))
     for point in points:
         centres = point + _AWAY * np.array(list(_PLACES.values()))
         near = np.vstack([taken, labels])
         room = (np.abs(centres[:, None] - near[None]) / _AWAY).max(axis=2).min(axis=1)
         best = int(np.argmax(np.minimum(np.round(room, 3), 1.0)))
-        found.append(list(_PLACES)[best])
+        places.append(list(_PLACES)[best])
         labels = np.vstack([labels, centres[best]])
-    return found
+    return places

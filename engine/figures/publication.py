@@ -98,7 +98,7 @@ def publication(figure: go.Figure, layout: Layout, *, height: float) -> go.Figur
         _draw_cells(spec, grid, with_text=info.size is not None)
         cell = info.size or base
     for place, trace in enumerate(spec["data"]):
-        trace["uid"] = str(place)  # else plotly.js draws one by lot, and the same figure never gives the same file
+        trace["uid"] = str(place)  # else plotly.js picks it at random, and the same figure never gives the same file
         _shrink(trace)
         _set_trace_text(trace, base, cell)
     for shape in spec["layout"].get("shapes", ()):
@@ -129,7 +129,7 @@ def _shrink(trace: dict[str, Any]) -> None:
     for part in (line, marker.get("line", {})):
         width = part.get("width")
         if isinstance(width, list):
-            part["width"] = [_LINES * one for one in width]
+            part["width"] = [_LINES * points for points in width]
         elif width is not None:
             part["width"] = _LINES * width
     if trace["type"] == "box":
