@@ -72,9 +72,9 @@ def _draw_run(run: jobs.Run) -> None:
             st.button("Forget", key=f"forget-{run.key}", on_click=jobs.delete, args=(cached.store(), run.key))
     if run.state == "running":
         step = f"{run.stage} {100 * run.fraction:.0f} %{_left(run.seconds_left)}"
-        st.progress(run.done, text=f"{run.overall}; now {step}" if run.overall else step)
+        st.progress(run.done, text=plain(f"{run.overall}; now {step}" if run.overall else step))
     if run.message:
-        st.error(run.message)
+        st.error(plain(run.message))
     if run.state in ("failed", "stopped") and (log := jobs.log_tail(cached.store(), run.key)):
         with st.expander("Log"):
             st.code(log, language=None)

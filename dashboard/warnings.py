@@ -7,6 +7,7 @@ import streamlit as st
 
 from dashboard import cached
 from dashboard.cached import bias as bias_data
+from dashboard.names import plain
 
 
 def draw(listed: cached.Listed) -> None:
@@ -22,5 +23,5 @@ def draw(listed: cached.Listed) -> None:
 
 
 def _items(messages: list[str]) -> list[str]:
-    sentences = [f"{message[0].upper()}{message[1:]}." for message in messages]
+    sentences = [plain(f"{message[0].upper()}{message[1:]}.") for message in messages]
     return sentences if len(sentences) == 1 else [f"- {sentence}" for sentence in sentences]

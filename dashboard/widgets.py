@@ -10,7 +10,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import access, cached
-from dashboard.names import plain
+from dashboard.names import plain, verbatim
 from engine import Collection, figures
 from engine.collections.languages import language
 from engine.exchange import limits
@@ -67,14 +67,14 @@ def no_evaluation() -> None:
 def provenance(one: cached.Listed) -> str:
     """What determined an evaluation's numbers, as a list in Markdown."""
     collection, encoder = one.manifest.collection, one.manifest.encoder
-    prompts = " / ".join(f"`{text}`" if text else "none" for text in encoder.prompts.values())
+    prompts = " / ".join(verbatim(text) if text else "none" for text in encoder.prompts.values())
     length = f"{encoder.max_length} tokens" if encoder.max_length else "the model’s limit"
     measured = [f"prompts (query / document): {prompts}", f"text length: {length}, {encoder.dtype}"]
     lines = [
         f"**{plain(collection.name)}**: {len(collection.languages)} languages, {collection.queries:,} queries, "
         f"{collection.candidates:,} candidates",
         f"**{plain(encoder.name)}**, fingerprint `{encoder.fingerprint[:12]}`",
-        *(limits(one.manifest)[:1] or measured),
+        *(map(plain, limits(one.manifest)[:1]) if one.manifest.imported else measured),
         f"evaluation `{one.key[:12]}`",
     ]
     left_out = [f"left out: {count} × {plain(reason)}" for reason, count in collection.skipped.items()]
@@ -83,10 +83,10 @@ def provenance(one: cached.Listed) -> str:
 
 def tell_import(one: cached.Listed) -> None:
     """Say of an imported evaluation where it is from, and which of its numbers are bounds."""
-    told = limits(one.manifest)
-    if told:
+    sentences = limits(one.manifest)
+    if sentences:
         tell = st.warning if one.manifest.missing else st.info
-        tell("  \n".join(told), icon=":material/swap_vert:")
+        tell("  \n".join(map(plain, sentences)), icon=":material/swap_vert:")
 
 
 def watch_runs(kinds: tuple[str, ...], shown: int) -> None:
@@ -105,7 +105,8 @@ def _watch(keys: list[str], shown: int) -> None:
     found = [jobs.read(cached.store(), key) for key in keys]
     for run in found:
         step = f"{run.stage} {100 * run.fraction:.0f} %"
-        st.progress(run.done, text=f"{plain(run.title)}: {f'{run.overall}; now {step}' if run.overall else step}")
+        text = f"{run.title}: {f'{run.overall}; now {step}' if run.overall else step}"
+        st.progress(run.done, text=plain(text))
     if any(run.state != "running" for run in found) or len(cached.evaluations()) != shown:
         st.rerun(scope="app")
 
@@ -189,7 +190,7 @@ def selection_table(choice: pl.DataFrame) -> None:
 
 def text_in(code: str, text: str) -> str:
     """A text as HTML, marked with its language and direction."""
-    return f'<span lang="{code}" dir="{language(code).direction}">{html.escape(text)}</span>'
+    return f'<span lang="{html.escape(code)}" dir="{language(code).direction}">{html.escape(text)}</span>'
 
 
 def question_line(code: str, text: str) -> None:
@@ -228,8 +229,9 @@ def passage_list(rows: Sequence[tuple[int, str, float, str, str]]) -> None:
         "translation": '<span class="mark translation">answer, translated</span>',
     }
     items = [
-        f'<tr class="{mark or "other"}"><td class="n">{rank}</td><td class="l" title="{language(code).name}">'
-        f'{html.escape(language(code).name)}</td><td class="n">{"" if isnan(score) else f"{score:.3f}"}</td>'
+        f'<tr class="{mark or "other"}"><td class="n">{rank}</td>'
+        f'<td class="l" title="{html.escape(language(code).name)}">{html.escape(language(code).name)}</td>'
+        f'<td class="n">{"" if isnan(score) else f"{score:.3f}"}</td>'
         f'<td dir="{language(code).direction}">{text_in(code, text)} {marks.get(mark, "")}</td></tr>'
         for rank, code, score, mark, text in rows
     ]

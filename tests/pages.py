@@ -24,7 +24,12 @@ _TEXTS = ("title", "header", "subheader", "markdown", "caption", "info", "warnin
 
 
 def open_page(name: str = "explorer", **query: str) -> AppTest:
-    """A page as it is after its first run, without a traceback.
+    """A page as it is after its first run, without a traceback and without an error."""
+    return sound(opened(name, **query))
+
+
+def opened(name: str = "explorer", **query: str) -> AppTest:
+    """A page as it is after its first run, whatever it shows.
 
     Args:
         name: Its file in `pages/`.
@@ -35,7 +40,7 @@ def open_page(name: str = "explorer", **query: str) -> AppTest:
         page.switch_page(f"pages/{name}/{name}.py")
     for key, value in query.items():
         page.query_params[key] = value
-    return sound(page.run())
+    return page.run()
 
 
 def sound(page: AppTest) -> AppTest:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 TIERS = (
     ("errors", "progress"),
-    ("storage",),
+    ("storage", "escaping"),
     ("collections", "reference", "demo"),
     ("encoders",),
     ("ranks",),

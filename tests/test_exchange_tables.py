@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from engine import exchange
 from engine.collections.structures import Collection
 from engine.errors import InputError
+from engine.escaping import csv_guarded
 from engine.evaluation.evaluate import find_evaluation, summarise
 from engine.exchange.files import read_json
-from engine.exchange.tables import guarded, read_ranks
+from engine.exchange.tables import read_ranks
 from engine.ranks.metrics import METRICS
 from engine.ranks.schema import RANKS, TOP
 from engine.storage.store import Store
@@ -260,7 +261,7 @@ def test_no_cell_of_a_written_csv_is_a_formula_and_all_come_back(store, tmp_path
     questions = ["=1+1", "+1", "-1", "@sum", "'=1", "'", "plain"]
     rows = [(question, "de", "de", place, 1, 1, -0.5) for place, question in enumerate(questions)]
     frame = pl.DataFrame(rows, schema=RANKS, orient="row")
-    guarded(frame).write_csv(tmp_path / "ranks.csv")
+    csv_guarded(frame).write_csv(tmp_path / "ranks.csv")
     cells = [line.split(",")[0] for line in (tmp_path / "ranks.csv").read_text().splitlines()[1:]]
     assert cells == ["'=1+1", "'+1", "'-1", "'@sum", "''=1", "''", "plain"]
     assert read_ranks(tmp_path / "ranks.csv")[0].equals(frame)
@@ -356,7 +357,7 @@ def test_any_ranks_come_back_from_either_kind_of_file(tmp_path_factory, question
     frame = pl.DataFrame(rows, schema=RANKS, orient="row")
     folder = tmp_path_factory.mktemp("any")
     frame.write_parquet(folder / "ranks.parquet")
-    guarded(frame).write_csv(folder / "ranks.csv")
+    csv_guarded(frame).write_csv(folder / "ranks.csv")
     for kind in KINDS:
         assert read_ranks(folder / f"ranks.{kind}")[0].equals(frame)
 

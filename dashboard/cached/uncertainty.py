@@ -7,6 +7,7 @@ import streamlit as st
 
 import engine
 from dashboard.cached.evaluations import store
+from dashboard.names import plain
 from engine import significance
 from engine.sweeps import kept, uncertainty
 from engine.sweeps.results import Family
@@ -83,7 +84,7 @@ def _selection(_family: Family, state: str, metric: str, measure: str, setting: 
 
 def answer(family: Family, seeds: int) -> str:
     """What a sweep says, in words; see `engine.sweeps.uncertainty.answer`."""
-    return _answer(family, kept.state(family), family.collection, seeds)
+    return _answer(family, kept.state(family), plain(family.collection), seeds)
 
 
 @st.cache_resource(max_entries=_FRAMES, show_spinner=False)

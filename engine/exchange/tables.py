@@ -1,7 +1,6 @@
 """Our own frames in parquet and CSV: written from an evaluation, and ranks read back.
 
-A CSV cell of text that begins with =, +, -, @ or ' has a ' before it, so that no spreadsheet takes it for a formula;
-it is taken away when the file is read.
+Texts in CSV are guarded against being taken for formulas; the guard is taken away when the file is read.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import polars as pl
 
 from engine.collections.languages import from_tag
 from engine.errors import InputError
+from engine.escaping import csv_guarded, csv_unguarded
 from engine.evaluation.evaluate import Evaluation, summarise
 from engine.ranks.schema import RANKS, TOP, check_frame
 from engine.storage.files import check_regular, check_unpacked, open_bytes
@@ -21,7 +21,6 @@ from engine.storage.files import check_regular, check_unpacked, open_bytes
 Kind = Literal["parquet", "csv"]
 
 _QUERY = ["question", "query_lang"]
-_FORMULA = r"(['=+\-@\t\r])"
 _MAGIC = b"PAR1"
 _ROW_BYTES = 32  # of a row in memory, at least
 _WHOLE = ("doc", "rank", "rank_in_language", "rank_in_pool")
@@ -42,7 +41,7 @@ def write_tables(evaluation: Evaluation, folder: Path, kind: Kind) -> None:
         if kind == "parquet":
             frame.write_parquet(folder / f"{name}.parquet")
         else:
-            guarded(frame).write_csv(folder / f"{name}.csv")
+            csv_guarded(frame).write_csv(folder / f"{name}.csv")
 
 
 def read_ranks(file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -69,11 +68,6 @@ def beside(file: Path) -> Path:
     return file.with_name(f"top{file.suffix}")
 
 
-def guarded(frame: pl.DataFrame) -> pl.DataFrame:
-    """The frame with a ' before each text that a spreadsheet would take for a formula."""
-    return frame.with_columns(pl.col(pl.String).str.replace(f"^{_FORMULA}", "'${1}"))
-
-
 def _read(file: Path, schema: pl.Schema) -> pl.DataFrame:
     frame = read_table(file)
     if frame.is_empty():
@@ -95,9 +89,8 @@ def read_table(file: Path) -> pl.DataFrame:
         with check_regular(file).open("rb") as opened:
             kind = "parquet" if opened.read(len(_MAGIC)) == _MAGIC else "CSV"
         if kind == "CSV":
-            plain = pl.col(pl.String).str.replace(f"^'{_FORMULA}", "${1}")
             with open_bytes(file) as opened:
-                return pl.read_csv(opened.read(), infer_schema=False).with_columns(plain)
+                return csv_unguarded(pl.read_csv(opened.read(), infer_schema=False))
         rows = pl.scan_parquet(file).select(pl.len()).collect().item()
         check_unpacked(str(file), file.stat().st_size, rows * _ROW_BYTES)
         return pl.read_parquet(file)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from engine.escaping import figure_text
 from engine.figures.style import (
     ACCENT,
     CELL_TEXT,
@@ -88,7 +89,7 @@ def grid_figure(info: GridInfo, *, compact: bool = False) -> go.Figure:
     )
     figure.update_yaxes(
         tickvals=list(range(len(info.rows))),
-        ticktext=list(info.rows) if compact else [name_of(code) for code in info.rows],
+        ticktext=[figure_text(name if compact else name_of(name)) for name in info.rows],
         title="query language",
         autorange="reversed",
         showgrid=False,

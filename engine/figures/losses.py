@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.colors import sample_colorscale
 
+from engine.escaping import figure_text
 from engine.figures.style import finish
 
 
@@ -20,15 +21,16 @@ def loss_curves(losses: pl.DataFrame) -> go.Figure:
     figure = go.Figure()
     for line in _get_loss_info(losses):
         [colour] = sample_colorscale("Viridis", [0.25 + 0.6 * line.place])
+        name = figure_text(f"{line.name}, seed {line.seed}")
         figure.add_scatter(
             x=line.steps,
             y=line.losses,
             mode="lines",
             line={"color": colour, "width": 1.5},
-            name=line.name,
+            name=figure_text(line.name),
             legendgroup=line.ratio,
             showlegend=line.is_first,
-            hovertemplate=f"{line.name}, seed {line.seed}: %{{y:.3f}} at step %{{x}}<extra></extra>",
+            hovertemplate=f"{name}: %{{y:.3f}} at step %{{x}}<extra></extra>",
         )
     figure.update_xaxes(title="step")
     ticks = [digit * 10.0**power for power in range(-4, 2) for digit in (1, 2, 5)]

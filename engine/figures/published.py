@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from engine.collections.languages import is_tag, language
+from engine.escaping import figure_text
 from engine.figures.grid import GridInfo, cells, grid_figure
 from engine.figures.style import ACCENT, DIVERGING, GREY, INK, SEQUENTIAL, finish, name_of, number
 
@@ -73,7 +74,7 @@ def _get_language_info(
             grid[rows[name], columns[code]] = value
     hover = [
         [
-            f"{name}<br>{_named(code)}: {title} {number(grid[i, j], pattern) or 'not known'}"
+            f"{figure_text(name)}<br>{figure_text(_named(code))}: {title} {number(grid[i, j], pattern) or 'not known'}"
             for j, code in enumerate(codes)
         ]
         for i, name in enumerate(names)
@@ -197,7 +198,7 @@ def _add_to_legend(figure: go.Figure, name: str, models: _ModelsInfo) -> None:
     """A line of the legend that does not depend on whether there is such a point."""
     colour = models.colour or GREY
     marker = {"symbol": models.symbol, "size": 9, "color": colour, "line": {"color": colour}}
-    figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
+    figure.add_scatter(x=[None], y=[None], mode="markers", name=figure_text(name), marker=marker)
 
 
 def _add_models(figure: go.Figure, models: _ModelsInfo, x: Axis, y: Axis) -> None:
@@ -207,7 +208,7 @@ def _add_models(figure: go.Figure, models: _ModelsInfo, x: Axis, y: Axis) -> Non
         y=points[y[0]],
         mode="markers" if models.place is None else "markers+text",
         showlegend=False,
-        text=None if models.place is None else [models.name],
+        text=None if models.place is None else [figure_text(models.name)],
         textposition=models.place,
         textfont={"color": colour, "weight": "bold"},
         cliponaxis=False,
@@ -218,7 +219,7 @@ def _add_models(figure: go.Figure, models: _ModelsInfo, x: Axis, y: Axis) -> Non
             "opacity": 1 if is_picked else 0.55,
             "line": {"width": 1.5 if models.symbol.endswith("open") else 0, "color": colour},
         },
-        customdata=points.select("model", "about").to_numpy(),
+        customdata=[tuple(map(figure_text, row)) for row in points.select("model", "about").iter_rows()],
         hovertemplate="<b>%{customdata[0]}</b><br>"
         + f"{x[1]} %{{x:.3f}}<br>{y[1]} %{{y:.3f}}<br>%{{customdata[1]}}<extra></extra>",
     )

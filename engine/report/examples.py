@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from engine import figures
 from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.errors import EngineError
+from engine.escaping import figure_text
 from engine.evaluation.evaluate import Evaluation, open_evaluated
 from engine.figures.publication import INCHES, POINTS, Layout, set_title_size
 from engine.ranks import metrics
@@ -205,7 +205,7 @@ def _picture(name: str, caption: str, ranks: pl.DataFrame, asked: tuple[str, str
     if language(code).direction == "rtl":
         lines = [f"{_RIGHT_TO_LEFT}{line}{_RIGHT_TO_LEFT}" for line in lines]
     figure = figures.parallel_ranks(ranks, code)
-    title: dict[str, Any] = {"text": "<br>".join(html.escape(line, quote=False) for line in lines)}
+    title: dict[str, Any] = {"text": "<br>".join(map(figure_text, lines))}
     title |= {"xref": "container", "x": 0.01, "xanchor": "left", "yref": "container", "y": 1, "yanchor": "top"}
     figure.update_layout(title=title, margin={"t": 14 + 20 * len(lines)})
     set_title_size(figure, 14)

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from engine.collections.structures import Collection
+from engine.escaping import markdown
 from engine.progress import Progress, silent
 from engine.report import bias_tables, claims, record, results, sources
 from engine.report.examples import Example, examples, introduction, open_texts
@@ -102,9 +103,10 @@ def compose(found: Findings, store: Store, *, progress: Progress = silent) -> Co
         title=f"What the batch ratio does: {family.label}, evaluated on {family.collection}",
         question=f"How does alpha, the share of monolingual batches in training, change retrieval within a language, "
         f"across languages and in a pool of all languages, and the bias towards some languages? "
-        f"{len(family.evaluations)} checkpoints of {family.recipe.encoder_name}, trained on "
-        f"{family.recipe.collection_name} and evaluated on {family.collection}: {len(evaluated_on.languages)} "
-        f"languages, {evaluated_on.queries:,} queries, {evaluated_on.candidates:,} candidates.",
+        f"{len(family.evaluations)} checkpoints of {markdown(family.recipe.encoder_name)}, trained on "
+        f"{markdown(family.recipe.collection_name)} and evaluated on {markdown(family.collection)}: "
+        f"{len(evaluated_on.languages)} languages, {evaluated_on.queries:,} queries, {evaluated_on.candidates:,} "
+        "candidates.",
         answer=_answer(found),
         sections=[one for one in parts if _holds_something(one)],
         data=record.frames(found),
@@ -151,7 +153,7 @@ def _holds_something(section: Section) -> bool:
 def _answer(found: Findings) -> list[str]:
     needed = {(measure, "multi") for measure in (found.request.metric, "rank_distance")}
     pool = needed <= set(found.figures)
-    told = [uncertainty.answer(found.family.collection, found.draws, found.seeds)] if pool else []
+    told = [uncertainty.answer(markdown(found.family.collection), found.draws, found.seeds)] if pool else []
     others = [figure for figure in found.figures if not told or figure != ("map", "multi")]
     return [*told, *(claims.best_of(quantity(*one), found.choices[one], found.seeds) for one in others)]
 
@@ -234,8 +236,8 @@ def _examples_section(found: Findings, texts: Collection | None) -> list[Section
     if "examples" not in found.request.parts or texts is None:
         return []
     licence = sources.sources(found)[0]
-    credit = f"The texts are from {licence.name}, {licence.licence}" + (
-        f" ({licence.citation})." if licence.citation else "."
+    credit = f"The texts are from {markdown(licence.name)}, {markdown(licence.licence)}" + (
+        f" ({markdown(licence.citation)})." if licence.citation else "."
     )
     shown = examples(found, texts)
     return (
@@ -274,8 +276,8 @@ def _seen(found: Findings) -> list[str]:
     passages = max((part.passages for part in seen if part), default=0)
     if queries or passages:
         return [
-            f"**Not zero-shot**: {queries:,} queries and {passages:,} answering passages of {found.family.collection} "
-            "were seen in training."
+            f"**Not zero-shot**: {queries:,} queries and {passages:,} answering passages of "
+            f"{markdown(found.family.collection)} were seen in training."
         ]
     return ["Zero-shot: no text that was evaluated on was seen in training, as far as exact overlaps tell."]
 

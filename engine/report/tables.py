@@ -12,6 +12,7 @@ import polars as pl
 import polars.selectors as cs
 
 from engine.errors import InputError
+from engine.escaping import csv_guarded
 
 DIGITS = 10
 """Significant digits of the numbers in CSV and parquet: sums in another order must not change a file."""
@@ -72,10 +73,9 @@ class Table:
 def as_csv(frame: pl.DataFrame) -> str:
     """A frame as CSV; the same numbers give the same bytes.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front
-    (https://owasp.org/www-community/attacks/CSV_Injection); numbers stay as they are.
+    Texts are guarded against being run as formulas by a spreadsheet.
     """
-    return rounded(frame).with_columns(cs.string().str.replace(r"^([=+\-@\t\r])", "'$1")).write_csv()
+    return csv_guarded(rounded(frame)).write_csv()
 
 
 def as_parquet(frame: pl.DataFrame) -> bytes:

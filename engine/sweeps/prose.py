@@ -50,7 +50,7 @@ def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
     """Which ratio has the highest multi mAP, and which could as well be the best.
 
     Args:
-        collection: What to call the collection.
+        collection: What to call the collection, in Markdown.
         choice: Frame of `significance.select` over the ratios, of mAP in multi.
         seeds: How many seeds stand behind a ratio.
     """

@@ -108,7 +108,7 @@ def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
     """What a sweep says: the best ratio in the pool, what the other end of the scale costs, what training brought.
 
     Args:
-        collection: What to call the collection.
+        collection: What to call the collection, in Markdown.
         found: What `resample_family` gave, with mAP; the baselines among them are held against the best ratio.
         seeds: How many seeds stand behind a ratio.
     """

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import access, cached, widgets
 from dashboard.cached import exchange
+from dashboard.names import file_name, plain
 from engine import figures
 from engine.exchange import FORMATS
 from engine.ranks.metrics import label
@@ -39,11 +40,12 @@ with st.container(border=True):
         )
         for imported in outcome.imported:
             state = "Imported" if imported.new else "Already there"
-            st.success("  \n".join([f"{state}: {imported.title}", *imported.notes]), icon=":material/check:")
+            lines = [f"{state}: {imported.title}", *imported.notes]
+            st.success("  \n".join(map(plain, lines)), icon=":material/check:")
         for fault in outcome.faults:
-            st.error(fault, icon=":material/error:")
+            st.error(plain(fault), icon=":material/error:")
         for note in outcome.notes:
-            st.info(note, icon=":material/info:")
+            st.info(plain(note), icon=":material/info:")
         if any(imported.kind == "evaluation" for imported in outcome.imported):
             st.page_link("pages/pairs/pairs.py", label="Language pairs", icon=":material/grid_on:")
 
@@ -74,7 +76,7 @@ with st.container(border=True):
     st.download_button(
         "Download as zip",
         lambda: exchange.zipped(one.key, chosen),
-        file_name=f"{one.collection}-{one.key[:8]}.zip".replace("/", "-"),
+        file_name=f"{file_name(one.collection)}-{one.key[:8]}.zip",
         mime="application/zip",
         key="export",
         disabled=not chosen,
@@ -91,4 +93,4 @@ if checkpoints:
         )
         if st.button("Write the checkpoint", key="write-checkpoint", disabled=not folder):
             count = exchange.write_checkpoint(key, str(access.permitted(folder)))
-            st.success(f"{count} files written to {folder}", icon=":material/check:")
+            st.success(f"{count} files written to {plain(folder)}", icon=":material/check:")

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from dashboard import cached, notices, warnings, widgets
+from dashboard.names import plain
 from dashboard.pages.explorer import tiles
 from dashboard.pages.explorer import view as explorer
 from engine import figures
@@ -33,7 +34,7 @@ def explore() -> None:
 
         explorer.draw_curves(family, points, alpha, metric)
 
-        st.subheader(f"Every language pair at alpha = {alpha:g}, and against {reference.name}")
+        st.subheader(f"Every language pair at alpha = {alpha:g}, and against {plain(reference.name)}")
         explorer.draw_pairs(family, chosen, reference, metric)
 
         left, right = st.columns(2, gap="large")

@@ -91,7 +91,7 @@ def _train_demo() -> None:
         )
     else:
         st.markdown("The ratios of the **demo** collection are not trained on this machine yet.")
-        reason = f"failed: {run.message}" if run.state == "failed" else "was stopped"
+        reason = f"failed: {plain(run.message)}" if run.state == "failed" else "was stopped"
         st.warning(f"The training of the demo's ratios {reason}.", icon=":material/warning:")
         st.button("Train them", key="demo", on_click=cached.start_demo, kwargs={"again": True}, type="primary")
     widgets.watch_runs(("sweep",), len(cached.evaluations()))
@@ -319,5 +319,5 @@ def draw_example(chosen: Side, reference: Side) -> None:
     for column, side, one in zip(st.columns(2, gap="medium"), sides, pair, strict=True):
         with column:
             note = f" (nearest trained: {side.nearest:g})" if side.nearest is not None and side.interpolated else ""
-            st.markdown(f"**{side.name}**{note}")
+            st.markdown(f"**{plain(side.name)}**{note}")
             widgets.passage_list(examples.retrieved(one, collection, question, query_lang, None, shown=6))

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from dashboard.names import plain
 from dashboard.pages.published import sections as views
 from dashboard.pages.published import view as literature
 
@@ -17,7 +18,7 @@ else:
 views.tell_faults(view)
 views.tell_source(view)
 if len(picked) == 2:
-    st.subheader(f"{literature.short(picked[0])} minus {literature.short(picked[1])}")
+    st.subheader(f"{plain(literature.short(picked[0]))} minus {plain(literature.short(picked[1]))}")
     views.draw_difference(view, picked)
 
 st.subheader("Every model")

@@ -45,7 +45,7 @@ def draw_pairs(view: View, picked: Sequence[str]) -> None:
 def _head(view: View, model: str) -> None:
     """Name of a model, and which run of it is shown."""
     about = view.everyone.row(by_predicate=pl.col("model") == model, named=True)["about"]
-    st.markdown(f"**{short(model)}** :gray[{about}]")
+    st.markdown(f"**{plain(short(model))}** :gray[{plain(about)}]")
 
 
 def _tell_low(view: View, model: str) -> None:
@@ -155,18 +155,21 @@ def draw_planes(view: View, picked: Sequence[str]) -> None:
 def tell_source(view: View) -> None:
     """What the task is, who published it, and whether results of one's own stand beside it."""
     task = view.task
-    text = f"{task.what}. "
+    text = f"{plain(task.what)}. "
     if task.shape == "settings":
         text += f"Printed by {task.source}, who trained the models on their own data; not measured here. "
     else:
-        text += f"From {task.source}, not measured here; an MTEB result file of this task that you import stands here. "
+        text += (
+            f"From {plain(task.source)}, not measured here; an MTEB result file of this task that you import stands "
+        )
+        text += "here. "
     if task.apart:
         text += f"Your checkpoints are not shown: {task.apart[0].lower()}{task.apart[1:]}."
     elif task.collection and (own := data.own_evaluations(task.collection)):
         text += f"What you evaluated on {task.collection} is marked {YOURS}."
         for one in own:
             for message in checks.training_alarms(one.manifest)["message"]:
-                st.warning(f"{plain(one.checkpoint)}: {message}.", icon=":material/warning:")
+                st.warning(f"{plain(one.checkpoint)}: {plain(message)}.", icon=":material/warning:")
     elif task.collection:
         text += f"Evaluate a checkpoint on {task.collection}, and it stands here too."
     st.caption(text)
@@ -188,7 +191,7 @@ def tell_faults(view: View) -> None:
     """Which cells are low for most models of a version: the data's fault, then, not the models'."""
     for (query_lang, doc_lang), rows in view.faults.group_by("query_lang", "doc_lang", maintain_order=True):
         counts = [
-            f"**{row['low']} of {row['models']}** models measured with mteb {row['version']}.x (highest there: "
+            f"**{row['low']} of {row['models']}** models measured with mteb {plain(row['version'])}.x (highest there: "
             f"{row['highest']:.3f})"
             for row in rows.sort("low", descending=True).iter_rows(named=True)
         ]

@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard.cached import published as data
+from dashboard.names import plain
 from engine import published
 from engine.collections.structures import SETTINGS
 from engine.ranks.metrics import label
@@ -174,7 +175,7 @@ def answer(view: View, picked: Sequence[str]) -> str:
 
 
 def _told(view: View, row: dict[str, float | str | None]) -> str:
-    name = f"**{short(row['model'])}**"
+    name = f"**{plain(short(row['model']))}**"
     if row["mean"] is None:
         return f"{name} has gaps, so no mean"
     if view.setting or row["mono"] is None or row["cross"] is None:

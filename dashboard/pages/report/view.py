@@ -9,6 +9,7 @@ import streamlit as st
 
 from dashboard import access
 from dashboard.cached import report as data
+from dashboard.names import file_name, plain, verbatim
 from engine import InputError
 from engine.figures.publication import INCHES, POINTS, Layout
 from engine.ranks import metrics
@@ -88,17 +89,17 @@ def draw_preview(family: results.Family, request: Request) -> None:
     with st.container(width=figure.layout.width + 34, border=True):
         config = {"displayModeBar": False, "staticPlot": True}
         st.plotly_chart(figure, theme=None, width="content", key="report-figure", config=config)
-    st.caption(f"At its size in print, {INCHES[request.layout.width]} inches wide. {one.caption}")
+    st.caption(f"At its size in print, {INCHES[request.layout.width]} inches wide. {plain(one.caption)}")
 
 
 def command(family: results.Family, request: Request) -> list[str] | None:
     """The engine's command that writes the report; None while its place is taken."""
-    name = f"{family.collection}-{family.key[:8]}".replace("/", "-")
+    name = f"{file_name(family.collection)}-{family.key[:8]}"
     place = st.text_input("New folder on this machine", str(Path.cwd() / "reports" / name), key="report-folder")
     try:
         folder = access.permitted(place)
     except InputError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         return None
     taken = (folder.is_dir() and any(folder.iterdir())) or zip_of(folder).exists()
     replaced = taken and st.checkbox("It exists already: replace it", key="report-force")
@@ -111,7 +112,7 @@ def command(family: results.Family, request: Request) -> list[str] | None:
 def offer_downloads() -> None:
     """Zips of the reports that were written from here."""
     for path in data.written():
-        label = f"{path.name} ({path.stat().st_size / 1e6:.1f} MB)"
+        label = f"{plain(path.name)} ({path.stat().st_size / 1e6:.1f} MB)"
         st.download_button(
             label,
             path.read_bytes if path.is_file() else b"",
@@ -121,4 +122,4 @@ def offer_downloads() -> None:
             key=f"download-{path}",
             on_click="ignore",
         )
-        st.caption(f"The same as a folder: `{path.with_suffix('')}`")
+        st.caption(f"The same as a folder: {verbatim(str(path.with_suffix('')))}")

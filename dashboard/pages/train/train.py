@@ -4,6 +4,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard import access, cached, job_panel
+from dashboard.names import plain
 from dashboard.pages.train import view as training_form
 from engine.storage import jobs
 
@@ -15,8 +16,8 @@ st.markdown(
 choice = training_form.draw()
 if choice is not None:
     for note in choice.notes:
-        st.warning(note, icon=":material/warning:")
-    st.caption(choice.estimate)
+        st.warning(plain(note), icon=":material/warning:")
+    st.caption(plain(choice.estimate))
     if st.button("Train and evaluate", type="primary", key="train"):
         for name in choice.names:
             access.check_name(name)

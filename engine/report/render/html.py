@@ -25,6 +25,9 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 
 _FONTS = {"family": "system-ui, Segoe UI, Roboto, Noto Sans, sans-serif", "size": 13}
 
+_INLINE = re.compile(r"\\(?P<escaped>[!-/:-@\[-`{-~])|\*\*(?P<bold>(?:\\.|[^\\])+?)\*\*|`(?P<code>[^`]+)`|.", re.DOTALL)
+"""Pieces of a sentence in Markdown."""
+
 _MARKS = {
     "": {"row": "", "badge": ""},
     "answer": {"row": "answered", "badge": "answer"},
@@ -55,10 +58,16 @@ def as_html(table: Table) -> str:
 
 
 def as_inline(text: str) -> Markup:
-    """A sentence with **bold** and `code` as HTML; everything else in it is text."""
-    escaped = str(escape(text))
-    escaped = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", escaped)
-    return Markup(re.sub(r"`(.+?)`", r"<code>\1</code>", escaped))  # noqa: S704 - escaped above
+    """A sentence in Markdown with **bold** and `code` as HTML; everything else in it is text, as are its escapes."""
+    parts = []
+    for found in _INLINE.finditer(text):
+        if found["bold"]:
+            parts.append(Markup("<b>{}</b>").format(as_inline(found["bold"])))
+        elif found["code"]:
+            parts.append(Markup("<code>{}</code>").format(found["code"]))
+        else:
+            parts.append(escape(found["escaped"] or found[0]))
+    return Markup("").join(parts)
 
 
 @cache
