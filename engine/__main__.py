@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import sys
 from typing import NoReturn
@@ -45,6 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            err.print(
+                f"[bold red]error:[/] {plain(error)}; free space and run it again", highlight=False, soft_wrap=True
+            )
+            return 2
         what = f"{type(error).__name__}: {plain(error)}; run it again with --debug to see where"
         err.print(f"[bold red]error:[/] {what}", highlight=False, soft_wrap=True)
         return 1

@@ -17,5 +17,9 @@ class StoreError(EngineError):
     """The cache cannot be written or read."""
 
 
+class WriteError(StoreError):
+    """The cache cannot be written: the disk is full, or the place is read-only. Whatever is tried next fails too."""
+
+
 class TrainingError(EngineError):
     """A training run cannot go on."""

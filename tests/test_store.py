@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.errors import StoreError
-from engine.storage.store import MANIFEST, Store, link_or_copy
+from engine.errors import InputError, StoreError, WriteError
+from engine.storage import folders
+from engine.storage.manifest import MANIFEST
+from engine.storage.store import Store, link_or_copy
 from tests.builders import ENTRY, python_with_store, read_entry, write_entry
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -125,6 +128,46 @@ def test_a_full_disk_is_one_line_and_harms_no_other_entry(store: Store, monkeypa
     assert _hidden(store) == []
     assert read_entry(other) == ENTRY
     assert store.get("embeddings", "other") is not None
+
+
+class LibraryError(Exception):
+    """What safetensors and polars raise: no OSError."""
+
+
+_NO_ROOM = LibraryError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize(
+    ("error", "free"),
+    [
+        (_NO_ROOM, 10**12),
+        (OSError("1000000 requested and 131056 written"), 0),  # numpy's
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 576 vs 534"), 0),  # torch's
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), 10**12),
+    ],
+    ids=["rust", "numpy", "torch", "quota"],
+)
+def test_a_full_disk_is_told_the_same_way_whatever_library_wrote(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, free: int
+):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: usage(10**12, 0, free))
+    told = r"k: cannot be written, the disk is full; free space or set HYBRID_BATCH"
+    with pytest.raises(WriteError, match=told), store.writing("checkpoints", "k", {}):
+        raise error
+    with pytest.raises(WriteError, match="the disk is full"), store.partial("checkpoints", "k"):
+        raise error
+    told = r"out: cannot be written \((No space left on device|Disk quota exceeded)\)"
+    with pytest.raises(InputError, match=told), folders.output(tmp_path / "out", force=False):
+        raise error
+    assert list((store.root / "checkpoints").iterdir()) == [store.root / "checkpoints" / ".partial-k"]
+
+
+def test_an_error_of_another_kind_stays_what_it_is(store: Store):
+    for error in (RuntimeError("shapes differ (os error)"), ValueError("28"), KeyboardInterrupt()):
+        with pytest.raises(type(error)) as caught, store.writing("ranks", "k", {}):
+            raise error
+        assert caught.value is error
 
 
 def test_a_cache_that_is_no_folder_is_named(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields, replace
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.encoders.encoder import Options, SentenceEncoder
-from engine.errors import InputError, TrainingError
+from engine.errors import InputError, TrainingError, WriteError
 from engine.evaluation import evaluate
 from engine.evaluation.evaluate import evaluations, find_evaluation
 from engine.evaluation.manifest import SeenInTraining
@@ -230,6 +231,20 @@ def test_a_recipe_that_fails_is_told_and_the_others_finish(root, store: Store, c
     counter.since()
     assert run_sweep(sweep, store) == []
     assert counter.since() == {"trained": 1, "ranked": 1}
+
+
+def test_a_full_disk_stops_the_sweep_at_the_first_recipe(root: Path, store: Store, counter: Counter) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("I/O error: No space left on device (os error 28)")
+
+    sweep = sweep_of(root, alphas=(0.0, 0.5, 1.0))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(WriteError, match="the disk is full; free space"):
+        patch.setattr(head, "write_checkpoint", full)
+        run_sweep(sweep, store)
+    assert counter.since()["trained"] == 1
+    assert run_sweep(sweep, store) == []
+    assert counter.since()["trained"] == 3
+    assert isinstance(pickle.loads(pickle.dumps(WriteError("x"))), WriteError), "it comes back from other processes"  # noqa: S301
 
 
 def test_a_merge_whose_end_failed_fails_too(root: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

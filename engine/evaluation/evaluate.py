@@ -247,11 +247,11 @@ def open_evaluated(evaluation: Evaluation, store: Store) -> Collection:
     collection = open_collection(
         opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid, split=opened.split
     )
-    check_unchanged(evaluation, collection)
+    _check_unchanged(evaluation, collection)
     return collection
 
 
-def check_unchanged(evaluation: Evaluation, collection: Collection) -> None:
+def _check_unchanged(evaluation: Evaluation, collection: Collection) -> None:
     """Check that a collection holds what an evaluation was made on.
 
     Raises:

@@ -13,7 +13,7 @@ from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation
 from engine.exchange.beir import write_beir
 from engine.exchange.files import write_json
-from engine.exchange.ids import Names, open_evaluated, open_named
+from engine.exchange.ids import Names, open_evaluated_with_ids, open_named
 from engine.exchange.imported import stored_names
 from engine.exchange.lists import lists_of
 from engine.exchange.mteb import write_result
@@ -92,7 +92,7 @@ def export_evaluation(
         raise InputError(f"format {unknown[0] if unknown else ''!r} is unknown; allowed are {', '.join(FORMATS)}")
     write: dict[str, Callable[[Path], None]] = {
         "trec": lambda folder: _write_trec(evaluation, store, folder, depth),
-        "beir": lambda folder: write_beir(*open_evaluated(evaluation, store), folder),
+        "beir": lambda folder: write_beir(*open_evaluated_with_ids(evaluation, store), folder),
         "mteb": lambda folder: write_result(evaluation, folder),
         "parquet": lambda folder: write_tables(evaluation, folder, "parquet"),
         "csv": lambda folder: write_tables(evaluation, folder, "csv"),
@@ -165,7 +165,7 @@ def identify(evaluation: Evaluation, store: Store) -> Names:
         InputError: If its collection is not at hand.
     """
     stored = stored_names(store.path("ranks", evaluation.key))
-    return stored if stored is not None else open_evaluated(evaluation, store)[1]
+    return stored if stored is not None else open_evaluated_with_ids(evaluation, store)[1]
 
 
 def _write_trec(evaluation: Evaluation, store: Store, folder: Path, depth: int | None) -> None:

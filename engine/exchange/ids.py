@@ -20,7 +20,8 @@ from engine.collections.languages import from_tag
 from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation.evaluate import Evaluation, check_unchanged
+from engine.evaluation.evaluate import Evaluation, open_evaluated
+from engine.evaluation.manifest import OpenedAs
 from engine.exchange.files import numbered_lines
 from engine.storage.digest import digest
 from engine.storage.store import Store
@@ -102,18 +103,25 @@ def open_named(
     Raises:
         InputError: If it cannot be read.
     """
+    opened = OpenedAs(collection=name, every=every, skip_invalid=skip_invalid, split=split)
     collection = open_collection(name, store, every=every, skip_invalid=skip_invalid, split=split)
-    own = beir_ids(Path(name), skip_invalid=skip_invalid, split=split) if every == 1 else None
+    return collection, _names(collection, opened)
+
+
+def _names(collection: Collection, opened: OpenedAs) -> Names:
+    own = None
+    if opened.every == 1:
+        own = beir_ids(Path(opened.collection), skip_invalid=opened.skip_invalid, split=opened.split)
     if own is None:
-        return collection, names_of(collection)
+        return names_of(collection)
     queries, corpus = collection.queries, collection.corpus
-    return collection, Names.of(
+    return Names.of(
         list(zip(map(one_word, own[0]), queries.questions, queries.languages, strict=True)),
         list(zip(map(one_word, own[1]), corpus.languages, strict=True)),
     )
 
 
-def open_evaluated(evaluation: Evaluation, store: Store) -> tuple[Collection, Names]:
+def open_evaluated_with_ids(evaluation: Evaluation, store: Store) -> tuple[Collection, Names]:
     """Read the collection of an evaluation, and its ids.
 
     Raises:
@@ -125,11 +133,8 @@ def open_evaluated(evaluation: Evaluation, store: Store) -> tuple[Collection, Na
             f"collection {evaluation.manifest.collection.name}: its texts did not come with the import, so trec and "
             "beir cannot be written; the other formats can"
         )
-    collection, names = open_named(
-        opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid, split=opened.split
-    )
-    check_unchanged(evaluation, collection)
-    return collection, names
+    collection = open_evaluated(evaluation, store)
+    return collection, _names(collection, opened)
 
 
 def write_map(names: Names, file: Path) -> None:

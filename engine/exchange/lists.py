@@ -13,8 +13,7 @@ from engine.encoders.embedding import embed_collection, is_collection_embedded
 from engine.encoders.encoder import Options
 from engine.encoders.resolve import open_encoder
 from engine.errors import EngineError, InputError
-from engine.evaluation.evaluate import Evaluation
-from engine.exchange.ids import open_evaluated
+from engine.evaluation.evaluate import Evaluation, open_evaluated
 from engine.ranks.ranking import ranked_lists
 from engine.ranks.similarity import as_inner_products
 from engine.storage.store import Store
@@ -74,7 +73,7 @@ def _vectors(evaluation: Evaluation, store: Store) -> tuple[np.ndarray, np.ndarr
     encoder = open_encoder(name, store, prompts=of.prompts, max_length=of.max_length, options=options)
     if encoder.fingerprint != of.fingerprint:
         raise InputError(f"encoder {name}: it has changed since the evaluation; evaluate again")
-    collection, _ = open_evaluated(evaluation, store)
+    collection = open_evaluated(evaluation, store)
     if not is_collection_embedded(encoder, collection, store):
         raise InputError("the vectors are not in the store; evaluate again")
     queries, documents = embed_collection(encoder, collection, store)

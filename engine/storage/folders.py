@@ -18,9 +18,11 @@ import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from engine.errors import InputError
+from engine.errors import EngineError, InputError
 
 _MAKING, _REPLACED = "making", "replaced"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_NOTHING_BYTES = 2**16
 _SHOWN = 3  # of the files that are in the way
 _THIS_FOLDER = -100  # AT_FDCWD of Linux
 _EXCHANGE = 2  # RENAME_EXCHANGE of Linux
@@ -44,12 +46,47 @@ def output(folder: Path, *, force: bool, known: Collection[str] = ()) -> Iterato
         InputError: If the folder may not be replaced or cannot be written.
     """
     check_free(folder, force=force)
+    with _disk_faults(folder), making(folder, replace=True) as made, _disk_faults(folder):  # within: still full
+        yield made
+        _check_replaceable(folder, made, known)
+
+
+@contextlib.contextmanager
+def _disk_faults(folder: Path) -> Iterator[None]:
     try:
-        with making(folder, replace=True) as made:
-            yield made
-            _check_replaceable(folder, made, known)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror or error}); give another place") from error
+        yield
+    except Exception as error:
+        if (fault := disk_fault(error, folder)) is None:
+            raise
+        raise InputError(f"{folder}: cannot be written ({fault.strerror or fault}); give another place") from error
+
+
+def disk_fault(error: Exception, place: Path) -> OSError | None:
+    """What the system answered to a write that failed; None for an error of another kind.
+
+    Libraries tell it in their own ways: those written in Rust (safetensors, polars) within their message, numpy and
+    torch not at all when the disk is full.
+
+    Args:
+        error: What was raised.
+        place: Where the write was to go.
+    """
+    if isinstance(error, EngineError):
+        return None
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (told := _OS_ERROR.search(str(error))):
+        number = int(told[1])
+    if number is None and _is_full(place):
+        number = errno.ENOSPC
+    if number is None:
+        return error if isinstance(error, OSError) else None
+    return error if isinstance(error, OSError) and error.errno else OSError(number, os.strerror(number))
+
+
+def _is_full(place: Path) -> bool:
+    """Whether nothing more can be written where a file or folder is or would be."""
+    there = next(folder for folder in (place, *place.absolute().parents) if folder.exists())
+    return shutil.disk_usage(there).free < _NOTHING_BYTES
 
 
 def check_free(folder: Path, *, force: bool) -> None:

@@ -82,7 +82,7 @@ class Reporter:
 
     def observe(self, what: str, step: int, loss: float) -> None:
         """Add a loss to `losses.jsonl`."""
-        with (self._folder / LOSSES).open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), (self._folder / LOSSES).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"what": what, "step": step, "loss": loss}) + "\n")
 
     def end(self, state: State, message: str = "") -> None:
@@ -94,7 +94,8 @@ class Reporter:
 
     def _save(self) -> None:
         self._written = time.time()
-        write_json(self._folder / "status.json", self._status | {"updated": self._written})
+        with contextlib.suppress(OSError):  # on a full disk the work itself says so
+            write_json(self._folder / "status.json", self._status | {"updated": self._written})
 
 
 def _in_words(seconds: float) -> str:

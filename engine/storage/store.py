@@ -14,7 +14,6 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import time
 import uuid
@@ -25,9 +24,9 @@ from typing import Any, Literal
 import numpy as np
 from platformdirs import user_cache_dir
 
-from engine.errors import EngineError, StoreError
+from engine.errors import StoreError, WriteError
 from engine.storage.digest import file_digest
-from engine.storage.folders import claimed, is_abandoned, making, remove_abandoned
+from engine.storage.folders import claimed, disk_fault, is_abandoned, making, remove_abandoned
 from engine.storage.manifest import MANIFEST, read_manifest, write_manifest
 
 Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
@@ -38,7 +37,6 @@ SHIPPED = Path(__file__).resolve().parents[1] / "reference"
 
 
 _PARTIAL, _BROKEN = ".partial-", ".broken-"
-_OS_ERROR = re.compile(r"os error (\d+)")  # how libraries written in Rust name what the system answered
 
 logger = logging.getLogger(__name__)
 
@@ -196,10 +194,10 @@ class Store:
             about: What the manifest says beside the files; must be JSON.
 
         Raises:
-            StoreError: If the disk is full or the cache cannot be written; nothing stored is touched.
+            WriteError: If the disk is full or the cache cannot be written; nothing stored is touched.
         """
         final = self._own(kind, key)
-        with _disk_faults(final), making(final, replace=False) as made:
+        with _disk_faults(final), making(final, replace=False) as made, _disk_faults(final):
             yield made
             write_manifest(made, {"schema": SCHEMA_VERSION, **about})
 
@@ -208,7 +206,7 @@ class Store:
         """A folder for the resumable parts of an entry that is being made; it stays until `discard_partial`.
 
         Raises:
-            StoreError: If the disk is full or the cache cannot be written.
+            WriteError: If the disk is full or the cache cannot be written.
         """
         folder = self.root / kind / f"{_PARTIAL}{key}"
         with _disk_faults(folder), claimed(folder):
@@ -253,7 +251,7 @@ class Store:
         """Write one .npy file whole or not at all.
 
         Raises:
-            StoreError: If it cannot be written.
+            WriteError: If it cannot be written.
         """
         temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
         try:
@@ -279,22 +277,18 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def disk_error(error: OSError, path: Path) -> StoreError:
+def disk_error(error: OSError, path: Path) -> WriteError:
     """The error to raise when something in the cache cannot be written: one line that says what to do."""
     what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
-    return StoreError(f"{path}: cannot be written, {what}; free space or set HYBRID_BATCH_CACHE to another folder")
+    return WriteError(f"{path}: cannot be written, {what}; free space or set HYBRID_BATCH_CACHE to another folder")
 
 
 @contextlib.contextmanager
 def _disk_faults(path: Path) -> Iterator[None]:
-    """Raise a `StoreError` where something cannot be written, by whatever error a library tells it (safetensors)."""
+    """Raise a `WriteError` where something cannot be written, by whatever error a library tells it."""
     try:
         yield
-    except EngineError:
-        raise
-    except OSError as error:
-        raise disk_error(error, path) from error
     except Exception as error:
-        if (number := _OS_ERROR.search(str(error))) is None:
+        if (fault := disk_fault(error, path)) is None:
             raise
-        raise disk_error(OSError(int(number[1]), os.strerror(int(number[1]))), path) from error
+        raise disk_error(fault, path) from error

@@ -1,7 +1,7 @@
 """Running a sweep: recipes that differ in ratio, strategy and seed are trained and evaluated through the store.
 
 Only what is missing is computed, so a sweep that was stopped resumes where it was. A recipe that fails is reported and
-does not stop the others.
+does not stop the others; a cache that cannot be written stops them all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
-from engine.errors import EngineError, TrainingError
+from engine.errors import EngineError, TrainingError, WriteError
 from engine.evaluation.evaluate import Evaluation, evaluate, evaluation_key, find_evaluation
 from engine.evaluation.manifest import OpenedAs
 from engine.progress import WHOLE, Observer, Progress, silent, unobserved
@@ -108,6 +108,7 @@ def run_sweep(
     Raises:
         InputError: If the encoder or a collection cannot be opened.
         TrainingError: If every recipe failed, or a process of several was killed.
+        WriteError: If the cache cannot be written, such as on a full disk; what is finished is kept.
     """
     opened = _Opened.open(sweep, store)
     trained, merged = opened.recipes(), opened.merges()
@@ -186,6 +187,8 @@ def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer)
         checkpoint = opened.checkpoint(key)
         for name, collection in opened.evaluations.items():
             evaluate(checkpoint, collection, store, opened_as=_opened_as(opened.sweep, name, key), progress=progress)
+    except WriteError:
+        raise
     except EngineError as error:
         return Failure(recipe.label, str(error))
     except Exception as error:  # a library's own failure, of whatever kind, must not stop the other recipes
