@@ -109,9 +109,9 @@ def test_markdown_has_as_many_cells_as_heads_and_escapes_bars() -> None:
     rows = [line for line in lines if line.startswith("|")]
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {4}
     assert r"multi \| mAP" in rows[0]
-    assert rows[2] == r"| x_0 & more | 0.512† [.501, .523] | −1.5\* |"
-    assert "**0.601** [.590, .612]" in rows[3]
-    assert lines[-1].startswith("mAP_1 of 100 %")
+    assert rows[2] == r"| x\_0 \& more | 0.512† \[.501, .523\] | −1.5\* |"
+    assert r"**0.601** \[.590, .612\]" in rows[3]
+    assert lines[-1].startswith(r"mAP\_1 of 100 %")
 
 
 class _Counter(HTMLParser):
