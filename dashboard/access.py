@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import streamlit as st
@@ -29,19 +30,34 @@ def folders() -> list[Path]:
 
 
 def permitted(text: str) -> Path:
-    """The place that a typed path leads to, links resolved.
+    """The place that a typed path leads to, links resolved; a folder's own links must stay inside too.
 
     Raises:
-        InputError: If the app is shared, or the place is outside the owner's folders.
+        InputError: If the app is shared, the text is no path, or the place is outside the owner's folders.
     """
     if is_shared():
         raise InputError("paths cannot be used here: this app is shared for reading")
-    place = Path(text).expanduser().resolve()
-    allowed = folders()
-    if not any(place.is_relative_to(folder) for folder in allowed):
-        listed = ", ".join(map(str, allowed))
-        raise InputError(f"{text}: paths must be under {listed}; set {FOLDERS} to allow other folders")
+    try:
+        place = Path(text).expanduser().resolve()
+        outside = next((path for path in (place, *_links_in(place)) if not _is_inside(path.resolve())), None)
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a circle
+        raise InputError(f"{text[:80]!r} is not a path that can be opened; give another path") from error
+    if outside is not None:
+        listed = ", ".join(map(str, folders()))
+        what = "paths" if outside == place else f"its link {outside.relative_to(place)} and all paths"
+        raise InputError(f"{text}: {what} must be under {listed}; set {FOLDERS} to allow other folders")
     return place
+
+
+def _is_inside(place: Path) -> bool:
+    return any(place.is_relative_to(folder) for folder in folders())
+
+
+def _links_in(place: Path) -> Iterator[Path]:
+    """Symbolic links within a folder that is inside; whoever reads the folder would follow them."""
+    if _is_inside(place):
+        for folder, folders_in, files in os.walk(place):
+            yield from (path for name in (*folders_in, *files) if (path := Path(folder, name)).is_symlink())
 
 
 def check_name(name: str) -> str:
@@ -50,9 +66,16 @@ def check_name(name: str) -> str:
     Raises:
         InputError: If it is a path outside the owner's folders.
     """
-    if name.startswith(("/", ".", "~")) or (os.sep in name and Path(name).expanduser().exists()):
+    if name.startswith(("/", ".", "~")) or (os.sep in name and _exists(name)):
         permitted(name)
     return name
+
+
+def _exists(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def link(page: str, label: str, icon: str) -> None:

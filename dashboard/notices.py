@@ -46,7 +46,7 @@ def gathered() -> Iterator[list[str]]:
 
 @contextmanager
 def guarded(shown: Sequence[str] = ()) -> Iterator[None]:
-    """Draw a page, or a fragment of one: an error of the engine is one line, and its warnings stand at the end.
+    """Draw a page, or a fragment of one: an error of the engine or of files is one line; warnings are last.
 
     Args:
         shown: Warnings that stand on the page already.
@@ -56,6 +56,9 @@ def guarded(shown: Sequence[str] = ()) -> Iterator[None]:
             yield
         except EngineError as error:
             st.error(plain(str(error)), icon=":material/error:")
+        except OSError as error:  # such as a folder that may not be read
+            logging.getLogger("dashboard").exception("a page could not be drawn")
+            st.error(plain(f"{error.filename or 'a file'}: {error.strerror or error}"), icon=":material/error:")
         finally:
             show([line for line in lines if line not in shown])
 

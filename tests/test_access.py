@@ -6,11 +6,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import streamlit
 
 from dashboard import access
 from engine.errors import InputError
 from engine.storage.store import Store
-from tests.pages import APP, open_page, text_of
+from tests.pages import APP, open_page, opened, text_of
 
 Started = list[tuple[str, ...]]
 
@@ -48,6 +49,42 @@ def test_a_link_is_judged_by_where_it_leads(owner: Path, tmp_path: Path) -> None
     with pytest.raises(InputError, match="paths must be under"):
         access.permitted(str(owner / "link"))
     assert access.permitted(str(owner / "mine")) == owner / "mine"
+
+
+def test_a_folders_own_links_must_stay_inside(owner: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("token", encoding="utf-8")
+    (owner / "sub").mkdir()
+    (owner / "sub" / "inside").symlink_to(owner / "elsewhere")
+    assert access.permitted(str(owner)) == owner
+    (owner / "sub" / "run").symlink_to(tmp_path / "secret")
+    for ask in (access.permitted, access.check_name):
+        with pytest.raises(InputError, match="its link sub/run and all paths must be under"):
+            ask(str(owner))
+
+
+@pytest.mark.parametrize(
+    "text", ["/x" * 5000, "/" + "x" * 500, "/a\0b", "~nobody-of-this-name/x", "/etc/hosts/x", "{owner}/ring"]
+)
+def test_what_is_no_path_is_one_line(owner: Path, text: str) -> None:
+    (owner / "ring").symlink_to(owner / "ring")
+    with pytest.raises(InputError) as caught:
+        access.check_name(text.format(owner=owner))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 12_000
+
+
+@pytest.mark.parametrize("name", ["explorer", "pairs", "bias", "examples", "report", "published", "train", "evaluate"])
+def test_an_empty_cache_that_cannot_be_written_is_at_most_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "file").write_bytes(b"")  # no folder can be made under a file, whoever asks
+    monkeypatch.setenv("HYBRID_BATCH_CACHE", str(tmp_path / "file" / "cache"))
+    streamlit.cache_data.clear()
+    streamlit.cache_resource.clear()
+    page = opened(name)
+    assert not page.exception
+    assert len(page.error) + len(page.warning) <= 1
+    assert all("\n" not in element.value for element in page.error)
 
 
 @pytest.mark.parametrize("name", ["xquad-r", "intfloat/multilingual-e5-small"])

@@ -103,8 +103,13 @@ class Store:
             logger.warning("%s/%s, which comes with the project, is broken (%s): install it again", kind, key, fault)
             return None
         aside = folder.with_name(f"{_BROKEN}{key}-{time.time_ns()}")
-        with contextlib.suppress(FileNotFoundError):
+        try:
             folder.rename(aside)
+        except FileNotFoundError:
+            pass  # another process was faster
+        except OSError as error:
+            logger.warning("%s/%s is broken (%s) and cannot be set aside (%s)", kind, key, fault, error.strerror)
+        else:
             logger.warning("%s/%s is broken (%s): set aside as %s and made again", kind, key, fault, aside.name)
         return None
 
