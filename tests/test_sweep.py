@@ -239,7 +239,7 @@ def test_a_full_disk_stops_the_sweep_at_the_first_recipe(root: Path, store: Stor
 
     sweep = sweep_of(root, alphas=(0.0, 0.5, 1.0))
     with pytest.MonkeyPatch.context() as patch, pytest.raises(WriteError, match="the disk is full; free space"):
-        patch.setattr(head, "write_checkpoint", full)
+        patch.setattr("engine.training.train.write_checkpoint", full)
         run_sweep(sweep, store)
     assert counter.since()["trained"] == 1
     assert run_sweep(sweep, store) == []

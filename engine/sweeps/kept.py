@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from engine.errors import InputError
+from engine.escaping import markdown
 from engine.significance import Resampled, compare, select, utility
 from engine.storage.digest import digest
 from engine.storage.store import shipped_entries
@@ -77,7 +78,7 @@ def compute(family: Family, found: dict[System, Resampled], seeds: int) -> Kept:
         for alpha, one in ratios.items()
     ]
     return Kept(
-        answer(family.collection, found, seeds),
+        answer(markdown(family.collection), found, seeds),
         pl.concat([*selections, _named(useful, "utility", None)]),
         pl.concat(compared),
         contrasts(found),

@@ -9,6 +9,7 @@ import polars as pl
 import streamlit as st
 
 from dashboard.cached import uncertainty
+from dashboard.names import plain
 from dashboard.pages.explorer.view import Side
 from engine.ranks.metrics import label
 from engine.sweeps import prose, results
@@ -32,7 +33,7 @@ def draw(family: results.Family, chosen: Side, reference: Side, metric: str) -> 
                 tile.value,
                 tile.delta,
                 delta_color=tile.colour,
-                help=f"Difference from {reference.name}.",
+                help=f"Difference from {plain(reference.name)}.",
             )
             if tile.note:
                 st.caption(tile.note)
