@@ -70,8 +70,8 @@ RANKS = pl.DataFrame(
 
 
 def test_quantiles_of_pool_ranks_are_numpys() -> None:
-    ranks = [3, 10, 20, 50, 400]
-    frame = pl.DataFrame({"query_lang": "ar", "doc_lang": ["de"] * 5 + ["ar"], "rank_in_pool": [*ranks, 7]})
+    ranks = [place**2 for place in range(21)]  # each quantile is one of them, and no neighbour's
+    frame = pl.DataFrame({"query_lang": "ar", "doc_lang": ["de"] * 21 + ["ar"], "rank_in_pool": [*ranks, 7]})
     own, other = pool_rank_quantiles(frame).rows(named=True)
     assert (own["doc_lang"], own["low"], own["median"], own["high"]) == ("ar", 7, 7, 7)
     expected = np.quantile(ranks, [0.05, 0.25, 0.5, 0.75, 0.95], method="nearest")
