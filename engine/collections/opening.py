@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder, shipped_folder
 from engine.collections.faults import Faults
+from engine.collections.gallery import GALLERY, gallery
 from engine.collections.miracl import read_miracl
 from engine.collections.miracl_source import SPLITS, find_miracl, is_miracl
 from engine.collections.reading import read_collection
@@ -37,6 +38,8 @@ def open_collection(
     Raises:
         InputError: If it is not fetched, is no folder, or cannot be read.
     """
+    if name in GALLERY:
+        return gallery("gallery" if name == "gallery" else "gallery-train").every(every)
     choice = SplitChoice(split, purpose)
     if is_miracl(name):
         taken = choice.take(Path(name), SPLITS)
@@ -57,5 +60,7 @@ def _folder_of(name: str, store: Store) -> Path:
     if name in SHIPPED:
         return shipped_folder(name)
     if not Path(name).is_dir():
-        raise InputError(f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *COLLECTIONS])}")
+        raise InputError(
+            f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *GALLERY, *COLLECTIONS])}"
+        )
     return Path(name)

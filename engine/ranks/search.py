@@ -34,7 +34,7 @@ def retrieve(encoder: Encoder, collection: Collection, text: str, store: Store, 
     if k < 1:
         raise InputError(f"k: {k} came, a whole number from 1 is allowed")
     query = encoder.encode([text.strip()], "query")
-    documents = embed(encoder, "document", collection.corpus.texts, store)
+    documents = embed(encoder, collection.document_role, collection.corpus.texts, store)
     docs, scores = search(*as_inner_products(query, documents, encoder.similarity), min(k, len(documents)))
     return pl.DataFrame(
         {

@@ -18,8 +18,8 @@ import polars as pl
 from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
-from engine.encoders.encoder import SentenceEncoder
 from engine.encoders.resolve import open_encoder
+from engine.encoders.towers import AnyEncoder
 from engine.errors import EngineError, TrainingError, WriteError
 from engine.evaluation.evaluate import Evaluation, evaluate, evaluation_key, find_evaluation
 from engine.evaluation.manifest import OpenedAs
@@ -47,7 +47,7 @@ class _Opened:
 
     sweep: Sweep
     store: Store
-    encoder: SentenceEncoder
+    encoder: AnyEncoder
     training: TrainingSet
     evaluations: dict[str, Collection]
 
@@ -79,7 +79,7 @@ class _Opened:
             for strategy, alpha, seed in sweep.kinds()
         ]
 
-    def checkpoint(self, key: str) -> SentenceEncoder:
+    def checkpoint(self, key: str) -> AnyEncoder:
         """A trained checkpoint, run as its base encoder; it keeps the dimensions that it was trained with."""
         return open_encoder(key, self.store, options=replace(self.sweep.options, truncate_dim=None))
 
@@ -231,7 +231,7 @@ def results(sweep: Sweep, store: Store) -> pl.DataFrame:
 def evaluated(sweep: Sweep, store: Store) -> list[tuple[str, Recipe | None, Evaluation]]:
     """The collection, recipe (None for the untrained encoder) and evaluation of all that the store has of a sweep."""
     opened = _Opened.open(sweep, store)
-    encoders: list[tuple[Recipe | None, SentenceEncoder]] = [(None, opened.encoder)]
+    encoders: list[tuple[Recipe | None, AnyEncoder]] = [(None, opened.encoder)]
     for made in [*opened.recipes(), *opened.merges()]:
         if store.get("checkpoints", checkpoint_key(made)) is not None:
             encoders.append((made, opened.checkpoint(checkpoint_key(made))))

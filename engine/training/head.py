@@ -74,7 +74,7 @@ def train_head(
 
     settings, size, steps = recipe.settings, training.queries.shape[1], len(training.sampler)
     course, recent = Course([], [], steps), []
-    with _one_thread():
+    with one_thread():
         residual = torch.zeros(size, size, requires_grad=True)
         optimiser = torch.optim.AdamW([residual], lr=settings.learning_rate, weight_decay=settings.weight_decay)
         best = _Best(held_out, recipe)
@@ -139,7 +139,7 @@ def _info_nce(weight: torch.Tensor, queries: torch.Tensor, documents: torch.Tens
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     import torch
 
     threads = torch.get_num_threads()

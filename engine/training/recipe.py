@@ -26,6 +26,8 @@ class Settings:
         warmup: Share of the steps over which the learning rate rises; it then falls linearly to 0 (`full` only).
         max_length: Tokens after which a text is cut, None for the model's own limit (`full` only).
         accumulate: Batches whose gradients are added up before a step (`full` only).
+        english_share: Probability that a caption is drawn from the English ones; None for their share of the
+            languages (collections of pictures only).
         hold_out: Share of the questions on which the loss is watched, 0 for none.
         patience: Looks at the held-out loss without improvement after which training stops.
         save_every: Steps between looks at the held-out loss, and between the states that `full` resumes from.
@@ -44,6 +46,7 @@ class Settings:
     hold_out: float = 0.0
     patience: int = 3
     save_every: int = 100
+    english_share: float | None = None
 
     def __post_init__(self) -> None:
         """Check every number; equal numbers are written alike, so that they give the same key."""
@@ -58,6 +61,8 @@ class Settings:
             if type(value) not in (int, float) or not fits(value):
                 raise InputError(f"{name} must be a number {allowed}, got {value!r}")
             object.__setattr__(self, name, float(value))
+        if self.english_share is not None and not 0 <= self.english_share <= 1:
+            raise InputError(f"english share must be a number from 0 to 1, got {self.english_share!r}")
 
 
 _WHOLE_FROM = {"steps": 1, "batch_size": 2, "hard_negatives": 0, "accumulate": 1, "patience": 1, "save_every": 1}
@@ -115,7 +120,10 @@ class Recipe:
     def determinants(self) -> dict[str, Any]:
         """All that determines the checkpoint, as plain values: what its key is made of."""
         names = ("encoder_name", "collection_name")
-        return {name: value for name, value in asdict(self).items() if name not in names}
+        values = {name: value for name, value in asdict(self).items() if name not in names}
+        if self.settings.english_share is None:
+            del values["settings"]["english_share"]  # it came later: keys of recipes without it stay
+        return values
 
     def family(self) -> dict[str, Any]:
         """What the recipes of one sweep share: all but ratio, seed, and strategy."""

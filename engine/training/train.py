@@ -19,17 +19,20 @@ import numpy as np
 
 from engine.collections.contamination import MARKS, text_marks
 from engine.collections.digest import collection_digest
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.adjustment import LanguageAdjustment
 from engine.encoders.embedding import embed, embed_collection
 from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.towers import AnyEncoder
 from engine.errors import InputError, TrainingError
 from engine.progress import Observer, Progress, silent, unobserved
 from engine.storage.digest import digest
 from engine.storage.store import Store
-from engine.training import full, head
+from engine.training import full, head, towers
 from engine.training.adjusted import NAMES as ADJUSTED
 from engine.training.adjusted import adjusted_by
+from engine.training.captions import CaptionSampler
 from engine.training.checkpoint import TRAINING, checkpoint_key, copy_model, write_checkpoint, write_recipe
 from engine.training.head import Examples
 from engine.training.history import Course
@@ -44,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_recipe(
-    encoder: SentenceEncoder,
+    encoder: AnyEncoder,
     training: TrainingSet,
     *,
     method: Method = "head",
@@ -77,6 +80,8 @@ def make_recipe(
         raise InputError(f"encoder {encoder.name} was opened with a max length; give it in the settings instead")
     if adjusted_by(strategy):
         _check_adjustable(encoder, method, strategy)
+    if PICTURE in training.collection.languages:
+        _check_pictures(method, strategy, settings or DEFAULTS[method])
     if encoder.is_adjusted:
         raise InputError(f"encoder {encoder.name} is adjusted by language; train the encoder that it was made from")
     if method == "full" and encoder.options.truncate_dim is not None:
@@ -101,6 +106,13 @@ def make_recipe(
     )
 
 
+def _check_pictures(method: Method, strategy: str, settings: Settings) -> None:
+    if method != "head" or adjusted_by(strategy) or settings.hard_negatives or settings.hold_out:
+        raise InputError(
+            "pictures are trained by the method head, without adjustment, hard negatives or hold-out; leave these out"
+        )
+
+
 def _check_strategy(strategy: str, alpha: float | None) -> None:
     adjusted = adjusted_by(strategy)
     if strategy not in STRATEGIES and adjusted is None:
@@ -112,7 +124,7 @@ def _check_strategy(strategy: str, alpha: float | None) -> None:
         raise InputError(f"strategy {strategy} has no alpha, got {alpha}; leave it out or use hybrid")
 
 
-def _check_adjustable(encoder: SentenceEncoder, method: Method, strategy: str) -> None:
+def _check_adjustable(encoder: AnyEncoder, method: Method, strategy: str) -> None:
     if method != "head":
         raise InputError(f"strategy {strategy} works on finished vectors; use it with method head")
     if encoder.similarity != "cosine" or encoder.options.truncate_dim is not None:
@@ -123,7 +135,7 @@ def _check_adjustable(encoder: SentenceEncoder, method: Method, strategy: str) -
 
 def train(
     recipe: Recipe,
-    encoder: SentenceEncoder,
+    encoder: AnyEncoder,
     training: TrainingSet,
     store: Store,
     *,
@@ -154,6 +166,8 @@ def train(
     run = _Run.prepare(recipe, encoder, training, store)
     if run.sampler is None:
         run.only_adjust(progress)
+    elif isinstance(run.sampler, CaptionSampler):
+        run.train_maps(run.sampler, progress, observe)
     elif recipe.method == "head":
         run.train_head(progress, observe)
     else:
@@ -166,21 +180,24 @@ class _Run:
     """A training run: what goes into it, and how its checkpoint is written. Without a sampler nothing is trained."""
 
     recipe: Recipe
-    encoder: SentenceEncoder
+    encoder: AnyEncoder
     store: Store
     whole: Collection
     training: TrainingSet
     held_out: tuple[Collection, HybridBatchSampler] | None
-    sampler: HybridBatchSampler | None
+    sampler: HybridBatchSampler | CaptionSampler | None
     negatives: HardNegatives
     started: float
 
     @classmethod
-    def prepare(cls, recipe: Recipe, encoder: SentenceEncoder, training: TrainingSet, store: Store) -> _Run:
+    def prepare(cls, recipe: Recipe, encoder: AnyEncoder, training: TrainingSet, store: Store) -> _Run:
         started, settings, whole = time.monotonic(), recipe.settings, training.collection
         negatives = HardNegatives(whole, settings.hard_negatives, recipe.seed, training.withheld)
         if (adjusted := adjusted_by(recipe.strategy)) and not adjusted.head:
             return cls(recipe, encoder, store, whole, training, None, None, negatives, started)
+        if PICTURE in whole.languages:
+            captions = CaptionSampler(whole, recipe, settings.steps)
+            return cls(recipe, encoder, store, whole, training, None, captions, negatives, started)
         kept, held_out = training.split(recipe)
         sampler = make_sampler(recipe, kept.collection, settings.steps * settings.accumulate)
         return cls(recipe, encoder, store, whole, kept, held_out, sampler, negatives, started)
@@ -196,6 +213,13 @@ class _Run:
 
         self._write(save, Course([], [], 0))
 
+    def train_maps(self, sampler: CaptionSampler, progress: Progress, observe: Observer) -> None:
+        """Train the maps of both towers on captions and pictures."""
+        vectors = towers.tower_vectors(self.encoder, self.training.collection, self.store, progress)
+        start = towers.starting_maps(self.encoder, vectors, sampler)
+        maps, course = towers.train_maps(vectors, sampler, self.recipe, start, progress, observe)
+        self._write(lambda folder: towers.write_towers(self.encoder, folder, maps), course)
+
     def train_head(self, progress: Progress, observe: Observer) -> None:
         queries, documents, adjustment = self._vectors(progress)
         rows = {version: row for row, version in enumerate(_versions(self.whole))}
@@ -207,9 +231,10 @@ class _Run:
         watched = examples(*self.held_out) if self.held_out else None
         training = examples(self.training.collection, _present(self.sampler))
         weight, course = head.train_head(training, watched, self.recipe, progress, observe)
-        if self.encoder.whole is not self.encoder:  # the head drops the dimensions that are not kept
+        encoder = _single(self.encoder)
+        if encoder.whole is not encoder:  # the head drops the dimensions that are not kept
             texts = self.whole.queries.texts[:1]
-            dimension = embed(self.encoder.whole, "query", texts, self.store).shape[1]
+            dimension = embed(encoder.whole, "query", texts, self.store).shape[1]
             weight = np.pad(weight, ((0, 0), (0, dimension - weight.shape[1])))
 
         def save(folder: Path) -> None:
@@ -234,7 +259,7 @@ class _Run:
         rows = full.batch_rows(self.training.collection, _present(self.sampler), self.negatives)
         watched = full.batch_rows(*self.held_out, self.negatives) if self.held_out else None
         with self._states() as work:
-            model, course = full.train_full(self.encoder, rows, watched, self.recipe, work, progress, observe)
+            model, course = full.train_full(_single(self.encoder), rows, watched, self.recipe, work, progress, observe)
             if full.is_main_process():
                 self._write(lambda folder: model.save_pretrained(str(folder), create_model_card=False), course)
         full.wait_for_all()
@@ -284,7 +309,13 @@ def _versions(collection: Collection) -> list[tuple[str, str]]:
     return list(zip(collection.queries.questions, collection.queries.languages, strict=True))
 
 
-def _present(sampler: HybridBatchSampler | None) -> HybridBatchSampler:
-    if sampler is None:
+def _single(encoder: AnyEncoder) -> SentenceEncoder:
+    if not isinstance(encoder, SentenceEncoder):
+        raise InputError(f"encoder {encoder.name}: two towers are trained on pictures with captions; give one encoder")
+    return encoder
+
+
+def _present(sampler: HybridBatchSampler | CaptionSampler | None) -> HybridBatchSampler:
+    if not isinstance(sampler, HybridBatchSampler):
         raise InputError("a strategy without batches cannot be trained")
     return sampler

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.collections.contamination import Leak, remove_leaks
 from engine.collections.digest import collection_digest
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.training.adjusted import adjusted_by
@@ -92,6 +93,10 @@ def make_sampler(recipe: Recipe, collection: Collection, batches: int) -> Hybrid
         InputError: If batches of this size cannot be drawn from it.
     """
     settings = recipe.settings
+    if PICTURE in collection.languages:
+        raise InputError(f"{collection.name} has pictures; their batches are drawn by CaptionSampler")
+    if settings.english_share is not None:
+        raise InputError(f"english share: {collection.name} has no pictures with captions; leave it out")
     return HybridBatchSampler(
         TrainingPairs.from_collection(collection),
         strategy="hybrid" if adjusted_by(recipe.strategy) else recipe.strategy,

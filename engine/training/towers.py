@@ -1,0 +1,176 @@
+"""The method `head` for pictures: a linear map for each tower on its cached vectors, trained with CLIP's loss.
+
+Where both towers come from one model, both maps start from the identity. Where the towers never met, the text side
+starts from the identity, and the picture side from a ridge regression of the captions' vectors on the pictures'.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.collections.pictures import PICTURE
+from engine.collections.structures import Collection
+from engine.encoders.embedding import embed
+from engine.encoders.towers import PICTURE_TOWER, TEXT, AnyEncoder, TwoTowers, towers_of, write_router
+from engine.progress import Observer, Progress
+from engine.storage.store import Store
+from engine.training.captions import CaptionSampler
+from engine.training.checkpoint import write_checkpoint
+from engine.training.head import LOG_EVERY, check_loss, one_thread
+from engine.training.history import Course
+from engine.training.recipe import Recipe
+
+_RIDGE = 1.0  # of the penalty, times the mean variance of the pictures' vectors
+
+
+class Vectors(NamedTuple):
+    """Unit vectors of the towers, float32, each of its own dimension, and zeros for rows of the other kind.
+
+    Rows of `captions` are those of the collection's queries, rows of `pictures` those of its corpus.
+    """
+
+    captions: np.ndarray
+    pictures: np.ndarray
+
+
+class Maps(NamedTuple):
+    """The linear maps of both towers, float32 (dimension of the text tower, dimension of the tower)."""
+
+    text: np.ndarray
+    picture: np.ndarray
+
+
+def tower_vectors(encoder: AnyEncoder, collection: Collection, store: Store, progress: Progress) -> Vectors:
+    """Vectors of a collection's captions and pictures, from the store where it has them."""
+    text, picture = towers_of(encoder)
+    spoken = np.array([code != PICTURE for code in collection.queries.languages])
+    shown = np.array([code == PICTURE for code in collection.corpus.languages])
+    queries, candidates = collection.queries.texts, collection.corpus.texts
+    captions = embed(text, "query", [queries[row] for row in np.flatnonzero(spoken)], store, progress)
+    pictures = embed(picture, "query", [candidates[row] for row in np.flatnonzero(shown)], store, progress)
+    return Vectors(_placed(captions, spoken), _placed(pictures, shown))
+
+
+def _placed(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    whole = np.zeros((len(rows), vectors.shape[1]), np.float32)
+    whole[rows] = vectors
+    return whole
+
+
+def train_maps(
+    vectors: Vectors,
+    sampler: CaptionSampler,
+    recipe: Recipe,
+    start: Maps,
+    progress: Progress,
+    observe: Observer,
+) -> tuple[Maps, Course]:
+    """Train both maps with CLIP's loss (Radford et al. 2021): InfoNCE from captions to pictures and back, averaged.
+
+    One thread computes it, so that the same recipe gives the same bytes whatever the number of cores.
+
+    Args:
+        vectors: Of captions and pictures.
+        sampler: The batches.
+        recipe: Learning rate, weight decay, temperature.
+        start: What is added to; weight decay pulls towards it.
+        progress: Told the steps done.
+        observe: Told the loss every `LOG_EVERY` steps.
+
+    Returns:
+        The maps, and how the training went.
+
+    Raises:
+        TrainingError: If the loss is no longer finite.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy, normalize
+
+    settings = recipe.settings
+    inputs = [torch.from_numpy(part) for part in vectors]
+    losses, recent = [], []
+    with one_thread():
+        starts = [torch.from_numpy(part) for part in start]
+        changes = [torch.zeros_like(part, requires_grad=True) for part in starts]
+        optimiser = torch.optim.AdamW(changes, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        target = torch.arange(settings.batch_size)
+        for step, batch in enumerate(sampler, 1):
+            texts, shown = (
+                normalize(part[rows] @ (base + change).T)
+                for part, rows, base, change in zip(
+                    inputs, (batch.queries, batch.documents), starts, changes, strict=True
+                )
+            )
+            scores = texts @ shown.T / settings.temperature
+            loss = (cross_entropy(scores, target) + cross_entropy(scores.T, target)) / 2
+            recent.append(check_loss(loss.item(), step, recipe))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            if step % LOG_EVERY == 0 or step == len(sampler):
+                losses.append((step, float(np.mean(recent))))
+                recent.clear()
+                observe(recipe.label, *losses[-1])
+                progress("train", step, len(sampler))
+        maps = Maps(*[(base + change).detach().numpy() for base, change in zip(starts, changes, strict=True)])
+    return maps, Course(losses, [], len(sampler))
+
+
+def starting_maps(encoder: AnyEncoder, vectors: Vectors, sampler: CaptionSampler) -> Maps:
+    """What the training starts from.
+
+    Args:
+        encoder: The base encoder; towers that never met get a ridge regression.
+        vectors: Of captions and pictures.
+        sampler: The batches, which say how often each language is drawn.
+    """
+    captions, pictures = vectors
+    identity = np.eye(captions.shape[1], dtype=np.float32)
+    met = not isinstance(encoder, TwoTowers) or encoder.recipe is not None
+    if met and captions.shape[1] == pictures.shape[1]:
+        return Maps(identity, identity.copy())
+    shown = pictures[sampler.pairs.pictures].astype(np.float64)
+    return Maps(identity, ridge(shown, mean_captions(captions, sampler)))
+
+
+def mean_captions(captions: np.ndarray, sampler: CaptionSampler) -> np.ndarray:
+    """The mean vector of each picture's captions, languages weighted as they are drawn; float64 (pictures, dimension).
+
+    Pictures without a caption in a language that is drawn get zeros.
+    """
+    pairs = sampler.pairs
+    mass = sampler.exists * sampler.shares
+    weights = mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12) / np.maximum(pairs.counts, 1)
+    place, language = (np.repeat(index, pairs.counts.reshape(-1)) for index in _cells(pairs.counts.shape))
+    means = np.zeros((len(pairs.pictures), captions.shape[1]))
+    np.add.at(means, place, captions[pairs.captions] * weights[place, language][:, None])
+    return means
+
+
+def ridge(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Ridge regression without intercept, float32 (targets' dimension, inputs' dimension)."""
+    gram = inputs.T @ inputs
+    penalty = _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
+    return np.ascontiguousarray(np.linalg.solve(gram + penalty, inputs.T @ targets).T.astype(np.float32))
+
+
+def write_towers(encoder: AnyEncoder, folder: Path, maps: Maps) -> None:
+    """Write a checkpoint: both towers with their maps, and a Router over them.
+
+    Args:
+        encoder: The base encoder.
+        folder: An existing, empty folder.
+        maps: The maps.
+    """
+    for name, tower, weight in zip((TEXT, PICTURE_TOWER), towers_of(encoder), maps, strict=True):
+        (folder / name).mkdir()
+        write_checkpoint(tower.folder, folder / name, weight)
+    write_router(folder, encoder.prompts)
+
+
+def _cells(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    first, second = np.indices(shape)
+    return first.reshape(-1), second.reshape(-1)
