@@ -140,6 +140,7 @@ def _info_nce(weight: torch.Tensor, queries: torch.Tensor, documents: torch.Tens
 
 @contextmanager
 def one_thread() -> Iterator[None]:
+    """One thread of torch, so that the same sums are added in the same order whatever the number of cores."""
     import torch
 
     threads = torch.get_num_threads()
