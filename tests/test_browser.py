@@ -155,6 +155,25 @@ def test_the_explorer_comes_up_fits_the_window_and_its_slider_moves_the_numbers(
     assert "alpha=0.55" in tab.url
 
 
+def test_the_slider_moves_the_mark_on_the_curves_and_rebuilds_none_of_them(tab: playwright.Page, site: Site) -> None:
+    _open(tab, site.at(alpha="0.5"))
+    curves = tab.locator("[class*=st-key-curve-]")
+    tab.wait_for_function("document.querySelectorAll('[class*=st-key-curve-] .main-svg .xy').length >= 4")
+    curves.evaluate_all("places => places.forEach(place => place.querySelector('.js-plotly-plot').kept = true)")
+    tab.get_by_role("slider").first.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.wait_for_selector("h3:has-text('alpha = 0.55')")
+    _settle(tab)
+    marks = curves.evaluate_all(
+        """places => places.map(place => {
+        const plot = place.querySelector('.js-plotly-plot'), {xaxis} = plot._fullLayout;
+        const at = plot.getBoundingClientRect().x - place.getBoundingClientRect().x + xaxis._offset + xaxis.d2p(0.55);
+        return [plot.kept, at - parseFloat(getComputedStyle(place, '::before').left) - 3];
+    })"""
+    )
+    assert all(kept is True and abs(distance) < 0.6 for kept, distance in marks), marks
+
+
 def test_a_ratio_is_trained_from_the_page_and_its_point_arrives_without_a_reload(
     tab: playwright.Page, site: Site
 ) -> None:

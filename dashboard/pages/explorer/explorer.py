@@ -29,13 +29,15 @@ def explore() -> None:
             reference = explorer.pick_reference(family, points)
 
         chosen = explorer.at(family, points, alpha)
-        explorer.offer_training(family, points, alpha)
+        with st.container():  # always there, so that a note which comes and goes shifts no chart
+            explorer.offer_training(family, points, alpha)
         tiles.draw(family, chosen, reference, metric)
 
         explorer.draw_curves(family, points, alpha, metric)
 
         st.subheader(f"Every language pair at alpha = {alpha:g}, and against {plain(reference.name)}")
-        explorer.draw_pairs(family, chosen, reference, metric)
+        with st.container():
+            explorer.draw_pairs(family, chosen, reference, metric)
 
         left, right = st.columns(2, gap="large")
         with left:
