@@ -13,6 +13,7 @@ from dashboard import access, cached
 from dashboard.names import plain, verbatim
 from engine import Collection, figures
 from engine.collections.languages import language
+from engine.evaluation.notes import reading_notes
 from engine.exchange import limits
 from engine.ranks.metrics import METRICS, label
 from engine.storage import jobs
@@ -77,8 +78,7 @@ def provenance(one: cached.Listed) -> str:
         *(map(plain, limits(one.manifest)[:1]) if one.manifest.imported else measured),
         f"evaluation `{one.key[:12]}`",
     ]
-    left_out = [f"left out: {count} × {plain(reason)}" for reason, count in collection.skipped.items()]
-    return "\n".join(f"- {line}" for line in [*lines, *left_out])
+    return "\n".join(f"- {line}" for line in [*lines, *map(plain, reading_notes(collection))])
 
 
 def tell_import(one: cached.Listed) -> None:

@@ -146,6 +146,15 @@ def test_the_key_changes_with_all_that_counts(encoder, folder: Path, tiny_collec
     assert len(set(keys.values())) == len(keys), keys
 
 
+def test_the_manifest_never_tells_how_another_collection_was_read(encoder, tiny_collection: Collection, store) -> None:
+    for change in ({}, {"split": "dev"}, {"split": "test"}, {"skipped": (("a text is empty", 2),)}):
+        read = replace(tiny_collection, **change)
+        part = evaluate(encoder, read, store).manifest.collection
+        assert (part.split, part.skipped) == (read.split, dict(read.skipped))
+    usual = (replace(tiny_collection, split=split) for split in (None, "test"))
+    assert len({evaluation_key(encoder, read) for read in usual}) == 1  # entries of earlier versions stay
+
+
 def test_the_key_does_not_depend_on_names(encoder, folder: Path, tiny_collection: Collection, tmp_path: Path) -> None:
     copy = shutil.copytree(folder, tmp_path / "another-name")
     renamed = replace(tiny_collection, name="another")

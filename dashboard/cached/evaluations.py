@@ -18,7 +18,7 @@ from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks import metrics
 
 TEXTS_PER_SECOND = 40  # of the default encoder on two CPU cores
-_OF_COLLECTION = {"collection", "every", "skip_invalid", "split"}
+_OF_COLLECTION = {"collection", "every", "skip_invalid", "keep_identical_ids", "split"}
 FRAMES = 48  # frames kept in memory for switching back and forth
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, parse_json, qrels_of
 from engine.collections.languages import from_tag, is_tag
 from engine.collections.splits import SplitChoice
@@ -79,6 +81,7 @@ def read_beir(folder: Path, name: str, faults: Faults, choice: SplitChoice) -> C
         qrels=qrels_of(parts.relevant),
         skipped=faults.skipped,
         split=parts.split,
+        own=_own_documents(parts),
     )
 
 
@@ -103,6 +106,18 @@ def beir_ids(
         return None
     parts = _read_parts(folder, Faults(skip_invalid), SplitChoice(split))
     return tuple(row["_id"] for row in parts.queries), tuple(row["_id"] for row in parts.documents)
+
+
+def _own_documents(parts: _Parts) -> np.ndarray | None:
+    """For each query the document of the same `_id`, -1 where there is none; None if no id is shared.
+
+    As `ignore_identical_ids` of BEIR's evaluation (https://github.com/beir-cellar/beir), but a document that is judged
+    to answer its query stays: queries and documents are then numbered alike, and are not the same texts.
+    """
+    rows = {row["_id"]: i for i, row in enumerate(parts.documents)}
+    own = np.array([rows.get(row["_id"], -1) for row in parts.queries], np.int64)
+    own[[place in relevant for place, relevant in zip(own, parts.relevant, strict=True)]] = -1
+    return own if (own >= 0).any() else None
 
 
 def _read_parts(folder: Path, faults: Faults, choice: SplitChoice) -> _Parts:

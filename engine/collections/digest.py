@@ -10,4 +10,6 @@ def collection_digest(collection: Collection) -> str:
     """Digest of what a collection holds; its name and its split's name do not count."""
     parts = collection.queries, collection.corpus
     columns = [(part.languages, part.texts) for part in parts]
-    return digest(columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents)
+    content = [columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents]
+    content += [] if collection.identical_ids == 0 else [("own", collection.own)]
+    return digest(*content)

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.collections.pictures import PICTURE
 from engine.errors import InputError
 
 Role = Literal["query", "document"]
@@ -200,6 +201,15 @@ class Collection:
         """Leave questions out in all their languages; every candidate stays."""
         queries = np.array([question not in questions for question in self.queries.questions])
         return self._keep(queries, np.ones(len(self.corpus), bool), self.name)
+
+    def with_identical_ids(self) -> Collection:
+        """Let queries retrieve the candidates of their own id; captions and pictures never retrieve themselves."""
+        return self if PICTURE in self.corpus.languages else replace(self, own=None)
+
+    @property
+    def identical_ids(self) -> int:
+        """How many queries stand in the corpus under their own id and are left out of their own ranking."""
+        return 0 if self.own is None or PICTURE in self.corpus.languages else int((self.own >= 0).sum())
 
     def _keep(self, queries: np.ndarray, documents: np.ndarray, name: str) -> Collection:
         judged = queries[self.qrels.queries] & documents[self.qrels.documents]

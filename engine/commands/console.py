@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -13,6 +14,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.progress import Progress as Note
+
+if TYPE_CHECKING:
+    from engine.evaluation.manifest import CollectionPart
 
 out = Console()
 err = Console(stderr=True)
@@ -96,5 +100,31 @@ def say_split(what: str, collection: Collection) -> None:
         what: What it is taken for, such as "evaluated on".
         collection: The collection.
     """
-    if collection.split is not None:
-        err.print(f"{what} {collection.name}, split {collection.split}", highlight=False, soft_wrap=True)
+    say_taken(what, collection.name, collection.split)
+
+
+def say_taken(what: str, name: str, split: str | None) -> None:
+    """As `say_split`, by the collection's name and split."""
+    if split is not None:
+        err.print(f"{what} {name}, split {split}", highlight=False, soft_wrap=True, markup=False)
+
+
+def add_keep_identical_ids(parser: argparse.ArgumentParser) -> None:
+    """Add the option that lets a query retrieve the candidate of its own id."""
+    parser.add_argument(
+        "--keep-identical-ids",
+        action="store_true",
+        help="let a query retrieve the document of its own id; default: it is left out of its own ranking",
+    )
+
+
+def say_notes(collection: CollectionPart) -> None:
+    """Say what a reader of an evaluation's scores should know of how its collection was read.
+
+    Args:
+        collection: The manifest's part on it.
+    """
+    from engine.evaluation.notes import reading_notes
+
+    for note in reading_notes(collection):
+        err.print(f"{collection.name}: {note}", highlight=False, soft_wrap=True, markup=False)

@@ -7,7 +7,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.commands.console import check_writable, err, name_or_path, names, out, say_split, write
+from engine.commands.console import (
+    add_keep_identical_ids,
+    check_writable,
+    name_or_path,
+    names,
+    out,
+    say_notes,
+    say_split,
+    write,
+)
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 
 if TYPE_CHECKING:
@@ -31,6 +40,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--document-prompt", metavar="TEXT", help="in place of the model's own")
     evaluate.add_argument("--split", metavar="S", help="split of a BEIR folder; default: test, dev or validation")
     evaluate.add_argument("--skip-invalid", action="store_true", help="leave unusable rows out, counted and reported")
+    add_keep_identical_ids(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
 
@@ -53,13 +63,13 @@ def _evaluate(options: argparse.Namespace) -> None:
     collection = open_collection(
         name, store, every=options.every, skip_invalid=options.skip_invalid, split=options.split
     )
+    collection = collection.with_identical_ids() if options.keep_identical_ids else collection
     say_split("evaluated on", collection)
-    for reason, count in collection.skipped:
-        err.print(f"left out: {count} times {reason}")
     opened_as = OpenedAs(
         collection=name_or_path(name),
         every=options.every,
         skip_invalid=options.skip_invalid,
+        keep_identical_ids=options.keep_identical_ids,
         split=options.split,
         encoder=encoder_name(options),
     )
@@ -73,6 +83,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             opened_as=opened_as,
             progress=progress,
         )
+    say_notes(evaluation.manifest.collection)
     summary = summarise(evaluation)
     if options.json:
         result = json.dumps(as_json(evaluation, summary), indent=1, ensure_ascii=False)

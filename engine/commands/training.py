@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from engine.commands.console import err, name_or_path, names, numbers, out, plain, say_split
+from engine.commands.console import (
+    add_keep_identical_ids,
+    err,
+    name_or_path,
+    names,
+    numbers,
+    out,
+    plain,
+    say_notes,
+    say_split,
+    say_taken,
+)
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 from engine.progress import unobserved
 
@@ -39,6 +50,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     sweep.add_argument("--merge", action="store_true", help="also average the checkpoints of alpha 0 and 1")
     sweep.add_argument("--every", type=int, default=1, metavar="N", help="evaluate on every N-th paragraph only")
+    add_keep_identical_ids(sweep)
     sweep.add_argument("--jobs", type=int, default=1, help="recipes at the same time")
     _add_training(sweep)
     sweep.set_defaults(command=_sweep)
@@ -98,6 +110,7 @@ def _sweep(options: argparse.Namespace) -> None:
         settings=_settings(options),
         every=options.every,
         skip_invalid=options.skip_invalid,
+        keep_identical_ids=options.keep_identical_ids,
         split=options.split,
         train_split=options.train_split,
         options=encoder_options(options),
@@ -114,10 +127,14 @@ def _sweep(options: argparse.Namespace) -> None:
 def _print_sweep(sweep: object, store: object) -> None:
     from rich.table import Table
 
-    from engine.sweeps.run import results
+    from engine.sweeps.run import as_table, evaluated
 
+    evaluations = evaluated(sweep, store)
+    for part in {one.manifest.collection.name: one.manifest.collection for _, _, one in evaluations}.values():
+        say_taken("evaluated on", part.name, part.split)
+        say_notes(part)
     table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption="mAP")
-    for row in results(sweep, store).iter_rows(named=True):
+    for row in as_table(evaluations).iter_rows(named=True):
         scores = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("mono_map", "cross_map", "multi_map")]
         alpha, seed = ("" if row[name] is None else f"{row[name]:g}" for name in ("alpha", "seed"))
         distance = "-" if row["rank_distance"] is None else f"{row['rank_distance']:.0f}"

@@ -18,6 +18,7 @@ from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
 from engine.collections.opening import open_collection
 from engine.collections.pictures import PICTURE
+from engine.collections.splits import USUAL
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
@@ -138,13 +139,14 @@ def evaluate(
         manifest = manifest.model_copy(update={"top_k": top_k, "index": index, "seconds": seconds})
         write_evaluation(key, manifest, ranks, top, store)
         evaluation = find_evaluation(store, key)
-    return replace(evaluation, manifest=_renamed(evaluation.manifest, collection.name, encoder.name))
+    return replace(evaluation, manifest=_renamed(evaluation.manifest, collection, encoder.name))
 
 
-def _renamed(manifest: EvaluationManifest, collection: str, encoder: str) -> EvaluationManifest:
+def _renamed(manifest: EvaluationManifest, collection: Collection, encoder: str) -> EvaluationManifest:
     """The manifest under today's names: the entry may have been made under others."""
+    today = {"name": collection.name, "split": collection.split}
     names = {
-        "collection": manifest.collection.model_copy(update={"name": collection}),
+        "collection": manifest.collection.model_copy(update=today),
         "encoder": manifest.encoder.model_copy(update={"name": encoder}),
     }
     return manifest.model_copy(update=names)
@@ -199,7 +201,14 @@ def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K,
         top_k,
         index,
         *([] if recipe is None else [recipe]),
+        *_reading(collection),
     )
+
+
+def _reading(collection: Collection) -> list[object]:
+    """What the manifest says of how a collection was read; nothing where it was read whole and as usual."""
+    usual = not collection.skipped and collection.split in (None, USUAL["evaluation"][0])
+    return [] if usual else [("read as", collection.split, dict(collection.skipped))]
 
 
 def evaluations(store: Store) -> Iterator[Evaluation]:
@@ -247,6 +256,7 @@ def open_evaluated(evaluation: Evaluation, store: Store) -> Collection:
     collection = open_collection(
         opened.collection, store, every=opened.every, skip_invalid=opened.skip_invalid, split=opened.split
     )
+    collection = collection.with_identical_ids() if opened.keep_identical_ids else collection
     _check_unchanged(evaluation, collection)
     return collection
 
@@ -353,6 +363,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             queries=len(collection.queries),
             candidates=len(collection.corpus),
             skipped=dict(collection.skipped),
+            identical_ids=collection.identical_ids,
             split=collection.split,
             pictures=collection.corpus.languages.count(PICTURE),
             crossed=collection.crossed,

@@ -36,6 +36,7 @@ class CollectionPart(_Part):
         queries: How many queries it has.
         candidates: How many candidates its pool has.
         skipped: Rows that were left out, by reason.
+        identical_ids: How many queries stand in the corpus under their own id and are left out of their own ranking.
         split: Split of its judgements that was read; None where it has none.
         pictures: How many of the candidates are pictures.
         crossed: Whether a query has a relevant passage in another language than its own.
@@ -49,6 +50,7 @@ class CollectionPart(_Part):
     queries: int = 0
     candidates: int = 0
     skipped: dict[str, int] = {}
+    identical_ids: int = 0
     split: str | None = None
     pictures: int = 0
     crossed: bool = True
@@ -103,6 +105,7 @@ class OpenedAs(_Part):
         collection: Catalogue name or folder of the collection.
         every: Which share of the paragraphs was kept: every n-th.
         skip_invalid: Whether unusable rows were left out.
+        keep_identical_ids: Whether queries may retrieve the candidates of their own id.
         split: Split that was asked for; None for the usual one.
         train_split: Of a sweep: split that was asked for to train on.
         encoder: Catalogue name, key, Hub id or folder of the encoder; None for an imported run.
@@ -116,6 +119,7 @@ class OpenedAs(_Part):
     collection: str
     every: int = 1
     skip_invalid: bool = False
+    keep_identical_ids: bool = False
     split: str | None = None
     train_split: str | None = None
     encoder: str | None = None

@@ -58,14 +58,14 @@ def rank_collection(
     queries, candidates = _checked(query_vectors, document_vectors, collection)
     if top_k < 1:
         raise InputError(f"top k must be an integer >= 1, got {top_k}")
-    if collection.own is not None and index != "Flat":
+    if PICTURE in collection.document_languages and index != "Flat":
         raise InputError(f"index {index!r}: the queries of {collection.name} are candidates too; only Flat ranks them")
     size = candidates.shape[0]
     k, exact = min(top_k, size), index == "Flat"
     if exact:
         top = np.empty((len(queries), k), np.int32), np.empty((len(queries), k), np.float32)
     else:
-        top = search(queries, candidates.take(np.arange(size)), k, index)
+        top = _search_others(queries, candidates.take(np.arange(size)), k, index, collection.own)
     judged = _judgements(collection)
     block = size if size <= ONE_BLOCK else BLOCK
     with Tiling(queries, block) as tiling:
@@ -168,6 +168,19 @@ def search(
     scores, docs = built.search(query_vectors, k)
     order = np.lexsort((docs, -scores), axis=1)
     return np.take_along_axis(docs, order, 1).astype(np.int32), np.take_along_axis(scores, order, 1)
+
+
+def _search_others(
+    queries: np.ndarray, documents: np.ndarray, k: int, index: str, own: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`search` without each query's own document: one more is searched for, and it or the last one is left out."""
+    if own is None:
+        return search(queries, documents, k, index)
+    docs, scores = search(queries, documents, k + 1, index)
+    is_own = (docs == own[:, None]) & (own[:, None] >= 0)
+    order = np.argsort(is_own, axis=1, kind="stable")[:, :k]
+    docs, scores, is_own = (np.take_along_axis(part, order, 1) for part in (docs, scores, is_own))
+    return np.where(is_own, -1, docs), scores
 
 
 def _judgements(collection: Collection) -> Judgements:

@@ -83,6 +83,7 @@ class Family:
             settings=self.recipe.settings,
             every=opened.every,
             skip_invalid=opened.skip_invalid,
+            keep_identical_ids=opened.keep_identical_ids,
             split=opened.split,
             train_split=opened.train_split,
             options=Options(truncate_dim=opened.truncate_dim, dtype=opened.dtype),

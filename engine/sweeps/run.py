@@ -58,6 +58,8 @@ class _Opened:
             name: open_collection(name, store, every=sweep.every, skip_invalid=skip, split=sweep.split)
             for name in sweep.evaluations
         }
+        if sweep.keep_identical_ids:
+            evaluations = {name: collection.with_identical_ids() for name, collection in evaluations.items()}
         training = open_collection(
             sweep.training, store, skip_invalid=skip, split=sweep.train_split, purpose="training"
         )
@@ -201,6 +203,7 @@ def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
         collection=collection,
         every=sweep.every,
         skip_invalid=sweep.skip_invalid,
+        keep_identical_ids=sweep.keep_identical_ids,
         split=sweep.split,
         train_split=sweep.train_split,
         encoder=encoder,
@@ -213,19 +216,8 @@ def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
 
 
 def results(sweep: Sweep, store: Store) -> pl.DataFrame:
-    """What the store has of a sweep, the untrained encoder first.
-
-    Returns:
-        `collection`, `strategy` ("untrained" for the base encoder), `alpha`, `seed`, `mono_map`, `cross_map`,
-        `multi_map`, `rank_distance`; sorted by collection, strategy, alpha and seed.
-    """
-    rows = [
-        _row(name, recipe, evaluation.figures()["settings"]) for name, recipe, evaluation in evaluated(sweep, store)
-    ]
-    numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
-    schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
-    trained = pl.col("strategy") != "untrained"
-    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
+    """What the store has of a sweep, the untrained encoder first; see `as_table`."""
+    return as_table(evaluated(sweep, store))
 
 
 def evaluated(sweep: Sweep, store: Store) -> list[tuple[str, Recipe | None, Evaluation]]:
@@ -241,6 +233,20 @@ def evaluated(sweep: Sweep, store: Store) -> list[tuple[str, Recipe | None, Eval
         for recipe, encoder in encoders
     ]
     return [(name, recipe, find_evaluation(store, key)) for name, recipe, key in keys if store.get("ranks", key)]
+
+
+def as_table(evaluations: Sequence[tuple[str, Recipe | None, Evaluation]]) -> pl.DataFrame:
+    """The mean scores of what `evaluated` gave.
+
+    Returns:
+        `collection`, `strategy` ("untrained" for the base encoder), `alpha`, `seed`, `mono_map`, `cross_map`,
+        `multi_map`, `rank_distance`; sorted by collection, strategy, alpha and seed.
+    """
+    rows = [_row(name, recipe, evaluation.figures()["settings"]) for name, recipe, evaluation in evaluations]
+    numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
+    schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
+    trained = pl.col("strategy") != "untrained"
+    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
 
 
 def _row(collection: str, recipe: Recipe | None, settings: dict[str, dict[str, float]]) -> dict[str, object]:

@@ -27,6 +27,7 @@ class Sweep:
         settings: Hyper-parameters; None for the method's own.
         every: Of the evaluation collections, keep every n-th paragraph.
         skip_invalid: Whether unusable rows of the collections are left out.
+        keep_identical_ids: Whether queries may retrieve the candidates of their own id.
         split: Split that is evaluated on; None for the usual one.
         train_split: Split that is trained on; None for the usual one.
         options: How the encoder is run where not as its files say.
@@ -43,6 +44,7 @@ class Sweep:
     settings: Settings | None = None
     every: int = 1
     skip_invalid: bool = False
+    keep_identical_ids: bool = False
     split: str | None = None
     train_split: str | None = None
     options: Options = AS_IT_IS
@@ -80,6 +82,7 @@ class Sweep:
         line += ["--method", self.method]
         line += ["--every", str(self.every)] if self.every != 1 else []
         line += ["--skip-invalid"] if self.skip_invalid else []
+        line += ["--keep-identical-ids"] if self.keep_identical_ids else []
         line += ["--split", self.split] if self.split else []
         line += ["--train-split", self.train_split] if self.train_split else []
         line += self.options.to_arguments()

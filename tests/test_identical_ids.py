@@ -1,0 +1,119 @@
+"""Queries that stand in the corpus under their own id are left out of their own ranking, as BEIR's evaluation does it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytrec_eval
+
+from engine.__main__ import main
+from engine.collections.digest import collection_digest
+from engine.collections.reading import read_collection
+from engine.collections.structures import Collection
+from engine.ranks.metrics import by_query_language
+from engine.ranks.ranking import rank_collection, ranked_lists
+from engine.storage.store import Store
+from tests.builders import write_beir
+
+_LETTERS = "abcdefgh"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight queries that are documents too, each answered by two of eight other documents."""
+    queries = [{"_id": letter, "text": f"question {letter}", "lang": "en"} for letter in _LETTERS]
+    documents = [{"_id": f"d{i}", "text": f"answer {i}", "lang": "en"} for i in range(8)]
+    judged = [(letter, f"d{(i + more) % 8}", 1) for i, letter in enumerate(_LETTERS) for more in (0, 3)]
+    return write_beir(tmp_path / "quora", [*documents, *queries], queries, judged)
+
+
+def _vectors(collection: Collection) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors in which every query is nearest to itself."""
+    draw = np.random.default_rng(3)
+    documents = draw.normal(size=(len(collection.corpus), 6)).astype(np.float32)
+    documents /= np.linalg.norm(documents, axis=1, keepdims=True)
+    rows = {text: row for row, text in enumerate(collection.corpus.texts)}
+    return documents[[rows[text] for text in collection.queries.texts]], documents
+
+
+def _by_trec_eval(collection: Collection, ignore: bool) -> dict[str, float]:
+    queries, documents = _vectors(collection)
+    ids = [text.replace("question ", "") for text in collection.corpus.texts]
+    run = {
+        query: {doc: float(s) for doc, s in zip(ids, line, strict=True) if not (ignore and doc == query)}
+        for query, line in zip(collection.queries.questions, queries @ documents.T, strict=True)
+    }
+    judged: dict[str, dict[str, int]] = {}
+    for query, doc in zip(collection.qrels.queries, collection.qrels.documents, strict=True):
+        judged.setdefault(collection.queries.questions[query], {})[ids[doc]] = 1
+    scores = pytrec_eval.RelevanceEvaluator(judged, {"map", "ndcg_cut_10", "success_1"}).evaluate(run)
+    return {
+        name: float(np.mean([one[name] for one in scores.values()])) for name in ("map", "ndcg_cut_10", "success_1")
+    }
+
+
+@pytest.mark.parametrize("ignore", [True, False])
+def test_scores_are_those_of_trec_eval_on_runs_without_the_query_itself(folder: Path, ignore: bool) -> None:
+    collection = read_collection(folder)
+    collection = collection if ignore else collection.with_identical_ids()
+    ranks, _ = rank_collection(*_vectors(collection), collection)
+    row = by_query_language(ranks).row(0, named=True)
+    expected = _by_trec_eval(collection, ignore)
+    assert [row["map"], row["ndcg@10"], row["hit@1"]] == pytest.approx(list(expected.values()), abs=1e-6)
+    assert (row["hit@1"] == 0) is not ignore
+
+
+@pytest.mark.parametrize("index", ["Flat", "HNSW32"])
+def test_no_list_holds_the_query_itself(folder: Path, index: str) -> None:
+    collection = read_collection(folder)
+    vectors = _vectors(collection)
+    _, top = rank_collection(*vectors, collection, top_k=5, index=index)
+    lists = [top, *(frame for _, frame in ranked_lists(*vectors, collection, 16))]
+    for frame in lists:
+        rows = frame.select("question", "doc").rows()
+        assert not any(collection.corpus.texts[doc] == f"question {question}" for question, doc in rows)
+    assert top.group_by("question").len()["len"].to_list() == [5] * 8
+
+
+def test_a_document_of_the_same_id_that_answers_the_query_stays(tmp_path: Path) -> None:
+    texts = [{"_id": str(i), "text": f"text {i}", "lang": "en"} for i in range(3)]
+    folder = write_beir(tmp_path / "numbered", texts, texts, [("0", "0", 1), ("1", "2", 1)])
+    collection = read_collection(folder)
+    assert collection.own is not None
+    assert collection.own.tolist() == [-1, 1]
+    assert collection.identical_ids == 1
+
+
+def test_a_smaller_collection_keeps_to_the_same_documents(folder: Path) -> None:
+    collection = read_collection(folder)
+    kept = np.array([not text.endswith(("0", " a")) for text in collection.corpus.texts])
+    smaller = collection.restrict(kept, "smaller")
+    assert smaller.own is not None
+    assert [row >= 0 and smaller.corpus.texts[row] for row in smaller.own] == [
+        f"question {question}" if question != "a" else False for question in smaller.queries.questions
+    ]
+
+
+def test_only_shared_ids_change_the_digest(folder: Path) -> None:
+    collection = read_collection(folder)
+    without = replace(collection, own=None)
+    assert collection_digest(collection) != collection_digest(without)
+    assert collection_digest(without) == collection_digest(replace(without, own=np.full(8, -1)))
+
+
+def test_the_command_says_it_and_can_keep_them(folder: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    from engine.evaluation.evaluate import evaluations, open_evaluated
+    from tests.checkpoints import tiny_bert
+
+    line = ["evaluate", "--encoder", str(tiny_bert(folder.parent / "bert")), "--collection", str(folder)]
+    assert main(line) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "8 of 8 queries stand in the corpus under their own id and are left out of their own ranking" in said
+    assert main([*line, "--keep-identical-ids"]) == 0
+    assert "under their own id" not in capsys.readouterr().err
+    ignoring, keeping = evaluations(store)
+    assert [one.manifest.collection.identical_ids for one in (ignoring, keeping)] == [8, 0]
+    assert [open_evaluated(one, store).identical_ids for one in (ignoring, keeping)] == [8, 0]
