@@ -1,4 +1,4 @@
-"""Queries that stand in the corpus under their own id are left out of their own ranking, as BEIR's evaluation does it."""
+"""A query that stands in the corpus under its own id is left out of its own ranking, as in BEIR's evaluation."""
 
 from __future__ import annotations
 
