@@ -390,7 +390,23 @@ def test_a_folder_is_evaluated_on_its_test_split(run: Run, root: Path, split: Pa
     ]
 
 
-def test_a_sweep_never_trains_on_the_questions_that_it_evaluates(run: Run, root: Path, split: Path) -> None:
-    """The passages of both splits are the same, so that every training question leaks: it is refused."""
+def test_a_sweep_trains_on_one_split_and_evaluates_on_the_other(
+    run: Run, root: Path, split: Path, store: Store
+) -> None:
     line = ("sweep", "--encoder", str(root / "bert"), "--train", str(split), "--eval", str(split), "--alphas", "0")
-    assert "stands in split too" in the_error(run(*line, *SHORT))
+    status, out, _ = run(*line, *SHORT)
+    assert status == 0
+    assert "not zero-shot" not in out
+    assert [one.manifest.seen_in_training for one in evaluations(store)][1].queries == 0
+
+
+def test_what_is_trained_on_is_evaluated_only_if_leaks_are_allowed_and_said(run: Run, root: Path, store: Store) -> None:
+    base = ("--encoder", str(root / "bert"), "--train", str(root / "trained"), "--eval", str(root / "trained"))
+    line = ("sweep", *base, "--alphas", "0", *SHORT)
+    assert "give --allow-leaks" in the_error(run(*line))
+    status, out, _ = run(*line, "--allow-leaks")
+    assert status == 0
+    assert "not zero-shot" in " ".join(out.split())
+    made = list(evaluations(store))[1]
+    assert made.manifest.opened_as.allow_leaks
+    assert made.manifest.seen_in_training.queries == made.manifest.collection.queries

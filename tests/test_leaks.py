@@ -75,13 +75,21 @@ def all_texts(collection: Collection) -> tuple[set[str], set[str]]:
     return {bare(text) for text in collection.queries.texts}, {bare(text) for text in collection.corpus.texts}
 
 
+def leaking_texts(evaluation: Collection, training: Collection) -> tuple[set[str], set[str]]:
+    """Query texts and passages that must not be trained on: of a corpus that is shared whole, the answers alone."""
+    asked, candidates = all_texts(evaluation)
+    if candidates <= all_texts(training)[1]:
+        candidates = set().union(*(shown(evaluation, question)[1] for question in evaluation.queries.questions))
+    return asked, candidates
+
+
 @settings(deadline=None, max_examples=150)
 @given(collections("training"), st.lists(collections("evaluation"), max_size=2))
 def test_exactly_the_questions_that_share_a_text_are_removed(training: Collection, evaluations: list) -> None:
     shared = set()
     for question in set(training.queries.questions):
         queries, passages = shown(training, question)
-        for asked, candidates in map(all_texts, evaluations):
+        for asked, candidates in (leaking_texts(evaluation, training) for evaluation in evaluations):
             if queries & asked or passages & candidates:
                 shared.add(question)
     if shared == set(training.queries.questions):
@@ -100,7 +108,7 @@ def test_exactly_the_questions_that_share_a_text_are_removed(training: Collectio
 @given(collections("training"), collections("evaluation"))
 def test_a_leak_counts_different_texts_and_withholds_what_must_not_be_seen(training, evaluation) -> None:
     leak = find_leak(training, evaluation)
-    asked, candidates = all_texts(evaluation)
+    asked, candidates = leaking_texts(evaluation, training)
     own_queries, own_candidates = all_texts(training)
     answers = set().union(*(shown(training, question)[1] for question in training.queries.questions))
     assert leak.query_texts == len(own_queries & asked)
@@ -168,13 +176,25 @@ def test_every_leaking_collection_is_named_when_nothing_is_left(training: Collec
         remove_leaks(training, [renamed, evaluation])
 
 
-def test_a_collection_is_not_its_own_leak_under_any_name(training: Collection) -> None:
-    found = TrainingSet.without_leaks(training, [replace(training, name="itself")])
+def test_a_collection_leaks_into_itself_under_any_name(training: Collection) -> None:
+    with pytest.raises(TrainingError, match=r"all of made up stands in itself too; .*--allow-leaks"):
+        TrainingSet.without_leaks(training, [replace(training, name="itself")])
+    found = TrainingSet.without_leaks(training, [training], allowed=True)
     assert found.collection is training
     assert found.leaks == ()
-    part = training.every(4)
-    with pytest.raises(TrainingError, match="every"):  # a part of it is another collection
-        TrainingSet.without_leaks(part, [replace(training, name="every")])
+
+
+def test_of_a_shared_corpus_only_what_answers_an_evaluated_query_leaks(training: Collection) -> None:
+    """Two splits of one collection: here one question of the training split has an answer of the other split."""
+    questions = list(dict.fromkeys(training.queries.questions))
+    test, train = (training.without_questions(set(part)) for part in (questions[4:], questions[:4]))
+    assert find_leak(train, test).questions == frozenset()
+    rows, docs = train.qrels.queries, train.qrels.documents.copy()
+    docs[0] = test.qrels.documents[0]
+    order = np.lexsort((docs, rows))
+    leak = find_leak(replace(train, qrels=Qrels(rows[order], docs[order])), test)
+    assert leak.questions == {train.queries.questions[0]}
+    assert leak.withheld >= {plain(test.corpus.texts[doc]) for doc in test.qrels.documents}
 
 
 @pytest.fixture(scope="module")

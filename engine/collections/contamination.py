@@ -50,10 +50,16 @@ class Leak:
 
 
 def find_leak(training: Collection, evaluation: Collection) -> Leak:
-    """Find what a training collection shares with an evaluation collection."""
+    """Find what a training collection shares with an evaluation collection.
+
+    Where the whole corpus is shared, as by two splits of one collection, a passage counts only if it answers a query
+    that is evaluated.
+    """
     queries, passages = set(map(plain, evaluation.queries.texts)), set(map(plain, evaluation.corpus.texts))
     own_queries = [plain(text) for text in training.queries.texts]
     own_passages = [plain(text) for text in training.corpus.texts]
+    if passages <= set(own_passages):
+        passages = {plain(evaluation.corpus.texts[doc]) for doc in evaluation.qrels.documents}
     shared_queries = {text for text in own_queries if text in queries}
     shared_passages = {own_passages[doc] for doc in training.qrels.documents if own_passages[doc] in passages}
     ids = training.queries.questions
@@ -80,7 +86,10 @@ def remove_leaks(training: Collection, evaluations: Iterable[Collection]) -> tup
         return training, leaks
     if len(shared) == len(set(training.queries.questions)):
         names = ", ".join(leak.collection for leak in leaks if leak.questions)
-        raise TrainingError(f"all of {training.name} stands in {names} too; train on another collection")
+        raise TrainingError(
+            f"all of {training.name} stands in {names} too; train on another collection or split, or give "
+            "--allow-leaks, and the scores will not be zero-shot"
+        )
     return training.without_questions(shared), leaks
 
 

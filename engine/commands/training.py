@@ -70,7 +70,7 @@ def _train(options: argparse.Namespace) -> None:
     held_apart = [open_collection(name, store, skip_invalid=skip, split=options.split) for name in options.eval]
     trained_on = open_collection(options.train, store, skip_invalid=skip, split=options.train_split, purpose="training")
     say_split("trained on", trained_on)
-    training = TrainingSet.without_leaks(trained_on, held_apart)
+    training = TrainingSet.without_leaks(trained_on, held_apart, allowed=options.allow_leaks)
     recipe = make_recipe(
         encoder,
         training,
@@ -111,6 +111,7 @@ def _sweep(options: argparse.Namespace) -> None:
         every=options.every,
         skip_invalid=options.skip_invalid,
         keep_identical_ids=options.keep_identical_ids,
+        allow_leaks=options.allow_leaks,
         split=options.split,
         train_split=options.train_split,
         options=encoder_options(options),
@@ -127,13 +128,15 @@ def _sweep(options: argparse.Namespace) -> None:
 def _print_sweep(sweep: object, store: object) -> None:
     from rich.table import Table
 
+    from engine.evaluation.notes import seen_in_words
     from engine.sweeps.run import as_table, evaluated
 
     evaluations = evaluated(sweep, store)
     for part in {one.manifest.collection.name: one.manifest.collection for _, _, one in evaluations}.values():
         say_taken("evaluated on", part.name, part.split)
         say_notes(part)
-    table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption="mAP")
+    caption = ". ".join(["mAP", *dict.fromkeys(seen_in_words(one.manifest) for _, _, one in evaluations)]).strip(". ")
+    table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption=caption)
     for row in as_table(evaluations).iter_rows(named=True):
         scores = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("mono_map", "cross_map", "multi_map")]
         alpha, seed = ("" if row[name] is None else f"{row[name]:g}" for name in ("alpha", "seed"))
@@ -161,6 +164,9 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add_encoder(parser)
     parser.add_argument("--train", required=True, metavar="C", help="training collection: catalog name or folder")
     parser.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of collections out")
+    parser.add_argument(
+        "--allow-leaks", action="store_true", help="train on texts that are evaluated on too; no longer zero-shot"
+    )
     parser.add_argument("--train-split", metavar="S", help="split of a BEIR folder to train on; default: train")
     parser.add_argument("--split", metavar="S", help="split to evaluate on; default: test, dev or validation")
     parser.add_argument(

@@ -16,6 +16,7 @@ from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.evaluation.manifest import EvaluationManifest
+from engine.evaluation.notes import seen_in_words
 
 ALARMS = pl.Schema({"kind": pl.String, "place": pl.String, "message": pl.String, "severity": pl.String})
 """`severity` is "severe" where a number should not be trusted, "note" where it should be known."""
@@ -218,17 +219,8 @@ def training_alarms(manifest: EvaluationManifest) -> pl.DataFrame:
     Args:
         manifest: An evaluation's manifest.
     """
-    seen = manifest.seen_in_training
-    if seen is None or not seen.texts:
-        return _frame([])
-    queries, passages = seen.queries, seen.passages
-    seen_texts = (
-        f"{_count(queries, 'query', 'queries')} and {_count(passages, 'answering passage', 'answering passages')}"
-    )
-    message = (
-        f"not zero-shot: {seen_texts} of this collection were seen in training; scores say how well they were learnt"
-    )
-    return _frame([("seen in training", manifest.collection.name, message, "severe")])
+    message = seen_in_words(manifest)
+    return _frame([("seen in training", manifest.collection.name, message, "severe")] if message else [])
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -106,6 +106,7 @@ class OpenedAs(_Part):
         every: Which share of the paragraphs was kept: every n-th.
         skip_invalid: Whether unusable rows were left out.
         keep_identical_ids: Whether queries may retrieve the candidates of their own id.
+        allow_leaks: Of a sweep: whether texts that are evaluated on might be trained on.
         split: Split that was asked for; None for the usual one.
         train_split: Of a sweep: split that was asked for to train on.
         encoder: Catalogue name, key, Hub id or folder of the encoder; None for an imported run.
@@ -120,6 +121,7 @@ class OpenedAs(_Part):
     every: int = 1
     skip_invalid: bool = False
     keep_identical_ids: bool = False
+    allow_leaks: bool = False
     split: str | None = None
     train_split: str | None = None
     encoder: str | None = None

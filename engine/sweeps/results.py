@@ -84,6 +84,7 @@ class Family:
             every=opened.every,
             skip_invalid=opened.skip_invalid,
             keep_identical_ids=opened.keep_identical_ids,
+            allow_leaks=opened.allow_leaks,
             split=opened.split,
             train_split=opened.train_split,
             options=Options(truncate_dim=opened.truncate_dim, dtype=opened.dtype),

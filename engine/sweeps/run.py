@@ -63,7 +63,7 @@ class _Opened:
         training = open_collection(
             sweep.training, store, skip_invalid=skip, split=sweep.train_split, purpose="training"
         )
-        apart = TrainingSet.without_leaks(training, list(evaluations.values()))
+        apart = TrainingSet.without_leaks(training, list(evaluations.values()), allowed=sweep.allow_leaks)
         return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), apart, evaluations)
 
     def recipes(self) -> list[Recipe]:
@@ -204,6 +204,7 @@ def _opened_as(sweep: Sweep, collection: str, encoder: str) -> OpenedAs:
         every=sweep.every,
         skip_invalid=sweep.skip_invalid,
         keep_identical_ids=sweep.keep_identical_ids,
+        allow_leaks=sweep.allow_leaks,
         split=sweep.split,
         train_split=sweep.train_split,
         encoder=encoder,

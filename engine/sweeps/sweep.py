@@ -28,6 +28,7 @@ class Sweep:
         every: Of the evaluation collections, keep every n-th paragraph.
         skip_invalid: Whether unusable rows of the collections are left out.
         keep_identical_ids: Whether queries may retrieve the candidates of their own id.
+        allow_leaks: Whether texts that are evaluated on may be trained on.
         split: Split that is evaluated on; None for the usual one.
         train_split: Split that is trained on; None for the usual one.
         options: How the encoder is run where not as its files say.
@@ -45,6 +46,7 @@ class Sweep:
     every: int = 1
     skip_invalid: bool = False
     keep_identical_ids: bool = False
+    allow_leaks: bool = False
     split: str | None = None
     train_split: str | None = None
     options: Options = AS_IT_IS
@@ -83,6 +85,7 @@ class Sweep:
         line += ["--every", str(self.every)] if self.every != 1 else []
         line += ["--skip-invalid"] if self.skip_invalid else []
         line += ["--keep-identical-ids"] if self.keep_identical_ids else []
+        line += ["--allow-leaks"] if self.allow_leaks else []
         line += ["--split", self.split] if self.split else []
         line += ["--train-split", self.train_split] if self.train_split else []
         line += self.options.to_arguments()

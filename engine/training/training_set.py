@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.collections.contamination import Leak, remove_leaks
-from engine.collections.digest import collection_digest
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -30,11 +29,22 @@ class TrainingSet:
     leaks: tuple[Leak, ...] = ()
 
     @classmethod
-    def without_leaks(cls, training: Collection, evaluations: Sequence[Collection]) -> TrainingSet:
-        """Leave out what the training collection shares with the evaluation collections, save with itself."""
-        own = collection_digest(training)
-        others = [evaluation for evaluation in evaluations if collection_digest(evaluation) != own]
-        kept, leaks = remove_leaks(training, others)
+    def without_leaks(
+        cls, training: Collection, evaluations: Sequence[Collection], *, allowed: bool = False
+    ) -> TrainingSet:
+        """Leave out what the training collection shares with the evaluation collections.
+
+        Args:
+            training: The training collection.
+            evaluations: What is evaluated on.
+            allowed: Train on shared texts all the same; what was seen then stands in every evaluation's manifest.
+
+        Raises:
+            TrainingError: If nothing would be left to train on.
+        """
+        if allowed:
+            return cls(training)
+        kept, leaks = remove_leaks(training, evaluations)
         return cls(kept, tuple(leaks))
 
     @property

@@ -122,7 +122,7 @@ def _estimate(method: str, recipes: int, settings: Settings, encoder: str, *, re
 
 def _notes(training: str, evaluations: list[str]) -> list[str]:
     notes = (
-        [f"{training} is both trained and evaluated on: its scores will not be zero-shot."]
+        [f"{training} is both trained and evaluated on: what stands in both is left out."]
         if training in evaluations
         else []
     )
