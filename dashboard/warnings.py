@@ -8,10 +8,14 @@ import streamlit as st
 from dashboard import cached
 from dashboard.cached import bias as bias_data
 from dashboard.names import plain
+from engine.evaluation.notes import missing_cells
 
 
 def draw(listed: cached.Listed) -> None:
     """Show what may be wrong with the data behind an evaluation: severe things openly, notes on demand."""
+    cells = missing_cells(listed.manifest.collection)
+    if cells:
+        st.caption(plain(cells))
     found = bias_data.alarms(listed, listed.key)
     severe, notes = (found.filter(pl.col("severity") == kind)["message"].to_list() for kind in ("severe", "note"))
     if severe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -10,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.collections.structures import Collection, Corpus, Qrels
+from engine.collections.structures import Collection, Corpus
 from engine.errors import InputError
 from engine.evaluation import checks
-from tests.builders import manifest_of, parallel_collection
+from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest
+from engine.evaluation.notes import missing_cells
+from tests.builders import manifest_of
 
 MLQA = ("ar", "de", "en", "hi", "es", "vi", "zh")
 MTEB_2 = np.array(
@@ -210,21 +213,7 @@ def test_a_text_in_two_languages_is_no_duplicate(tiny_collection):
     assert checks.collection_alarms(with_texts(tiny_collection, {0: texts[6]})).is_empty()
 
 
-def test_a_language_without_candidates_is_named():
-    whole = parallel_collection("x", {code: [((f"{code} answer",), [("q", f"{code}?", 0)])] for code in ("de", "en")})
-    kept = whole.corpus.languages.index("en")
-    less = replace(
-        whole,
-        corpus=Corpus(*(part[kept:] for part in (whole.corpus.passages, whole.corpus.languages, whole.corpus.texts))),
-        qrels=Qrels(np.array([0, 1]), np.array([0, 0])),
-    )
-    found = checks.collection_alarms(less).row(0, named=True)
-    assert found == {
-        "kind": "missing language",
-        "place": "de",
-        "message": "German: no candidates in this collection",
-        "severity": "severe",
-    }
+ALL = list(product(["de", "en"], repeat=2))
 
 
 def pairs(counts: dict[tuple[str, str], int]) -> pl.DataFrame:
@@ -235,7 +224,7 @@ def pairs(counts: dict[tuple[str, str], int]) -> pl.DataFrame:
 
 
 def test_pairs_without_queries_and_of_unequal_size_are_told():
-    found = checks.pair_alarms(pairs({("de", "de"): 517, ("de", "en"): 161, ("en", "en"): 1148}), ["de", "en"])
+    found = checks.pair_alarms(pairs({("de", "de"): 517, ("de", "en"): 161, ("en", "en"): 1148}), ALL)
     assert found["kind"].to_list() == ["missing pairs", "unequal pairs"]
     assert found["place"].to_list() == ["en-de", "de-en"]
     assert found["message"][0].startswith("1 of 4 pairs have no query (en-de)")
@@ -245,13 +234,13 @@ def test_pairs_without_queries_and_of_unequal_size_are_told():
 
 def test_pairs_of_like_size_are_silent_up_to_twice():
     equal = {(a, b): 100 for a in ("de", "en") for b in ("de", "en")}
-    assert checks.pair_alarms(pairs(equal), ["de", "en"]).is_empty()
-    assert checks.pair_alarms(pairs(equal | {("de", "en"): 199}), ["de", "en"]).is_empty()
-    assert checks.pair_alarms(pairs(equal | {("de", "en"): 200}), ["de", "en"]).height == 1
+    assert checks.pair_alarms(pairs(equal), ALL).is_empty()
+    assert checks.pair_alarms(pairs(equal | {("de", "en"): 199}), ALL).is_empty()
+    assert checks.pair_alarms(pairs(equal | {("de", "en"): 200}), ALL).height == 1
 
 
 def test_only_five_missing_pairs_are_named():
-    message = checks.pair_alarms(pairs({("a", "a"): 1}), ["a", "b", "c"])["message"][0]
+    message = checks.pair_alarms(pairs({("a", "a"): 1}), list(product("abc", repeat=2)))["message"][0]
     assert message.startswith("8 of 9 pairs have no query (a-b, a-c, b-a, b-b, b-c and 3 more)")
 
 
@@ -281,3 +270,19 @@ def test_all_alarms_of_an_evaluation_stand_together_the_severe_ones_first(tiny_c
     assert found["kind"].to_list() == ["seen in training", "low cell", "unequal pairs", "duplicate candidates"]
     assert found["severity"].to_list() == ["severe", "severe", "note", "note"]
     assert checks.find(manifest, table)["kind"].to_list()[-1] == "unequal pairs"
+
+
+def test_pairs_that_cannot_exist_are_no_fault_and_told_in_a_sentence():
+    part = CollectionPart(
+        name="clir", digest="", languages=("de", "en", "ru"), query_languages=("en",), document_languages=("de", "ru")
+    )
+    manifest = EvaluationManifest(
+        collection=part, encoder=EncoderPart(name="e", fingerprint="f", prompts={"query": "", "document": ""})
+    )
+    scored = pairs({("en", "de"): 5, ("en", "ru"): 5}).with_columns(map=pl.lit(0.5))
+    assert checks.find(manifest, scored).is_empty()
+    assert missing_cells(part) == (
+        "Queries are in English, documents in German and Russian: there can be 0 mono pairs, 2 cross pairs and 1 query "
+        "language in multi; means are over these, other cells cannot exist."
+    )
+    assert missing_cells(part.model_copy(update={"query_languages": ("de", "ru")})) == ""

@@ -157,3 +157,24 @@ def test_of_a_models_results_those_of_other_tasks_are_passed_over_in_one_line(ru
 def test_a_mistake_is_one_line(run, exported, arguments, message) -> None:
     assert the_error(run(*arguments)).startswith(message)
     assert not Path("x").exists()
+
+
+def test_unusable_rows_of_what_was_searched_may_be_left_out(run, store, tiny_collection, tmp_path) -> None:
+    documents, queries, judged = builders.beir_rows(tiny_collection)
+    builders.write_beir(tmp_path / "odd", [*documents, {"_id": "empty", "text": " ", "lang": "de"}], queries, judged)
+    lines = [f"{query} Q0 {document} 1 0.5 tag" for query, document, _ in judged[:1]]
+    Path("theirs.run").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    line = ("import", "theirs.run", "--collection", "odd")
+    assert "--skip-invalid" in the_error(run(*line))
+    assert run(*line, "--skip-invalid")[0] == 0
+    [imported] = evaluations(store)
+    assert imported.manifest.opened_as.skip_invalid
+    assert imported.manifest.collection.skipped == {"a text is empty": 1}
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--encoder", "by chance", "--collection", "tiny", "--format", "csv"), ("--collection", "tiny")]
+)
+def test_a_depth_of_what_has_no_lists_is_refused(run, exported, arguments: tuple[str, ...]) -> None:
+    assert "--depth is for TREC runs" in the_error(run("export", *arguments, "--depth", "5", "--out", "more"))
+    assert not Path("more").exists()

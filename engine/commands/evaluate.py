@@ -109,7 +109,7 @@ def _collection_name(options: argparse.Namespace) -> str:
 def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
     from rich.table import Table
 
-    from engine.evaluation.notes import seen_in_words
+    from engine.evaluation.notes import missing_cells, seen_in_words
     from engine.ranks.metrics import label
 
     names = evaluation.manifest.encoder.name, evaluation.manifest.collection.name
@@ -125,6 +125,8 @@ def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
         out.print(evaluation.manifest.collection.not_crossed, soft_wrap=True)
     elif absent:
         out.print(f"no mean of {', '.join(absent)}: the languages of queries and of documents have no such pair")
+    if cells := missing_cells(evaluation.manifest.collection):
+        out.print(cells, soft_wrap=True)
     if seen := seen_in_words(evaluation.manifest):
         out.print(seen, soft_wrap=True)
     distance = summary.mean_rank_distance()

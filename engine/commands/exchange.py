@@ -23,6 +23,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     )
     bring.add_argument("--collection", help="what was searched; with --languages, only what to call it")
     bring.add_argument("--name", help="what to call what was evaluated; default: what the file says")
+    bring.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of the collection out")
     bring.set_defaults(command=_import)
 
     take = commands.add_parser("export", help="write an evaluation, a collection or a checkpoint for other tools")
@@ -56,6 +57,7 @@ def _import(options: argparse.Namespace) -> None:
                 languages=options.languages,
                 collection=options.collection,
                 name=options.name,
+                skip_invalid=options.skip_invalid,
             )
         except InputError as error:
             if len(files) == 1:
@@ -79,6 +81,7 @@ def _import(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
+    from engine.errors import InputError
     from engine.exchange import FORMATS, export_checkpoint, export_collection, export_evaluation, find_stored
     from engine.storage.store import Store
 
@@ -92,6 +95,8 @@ def _export(options: argparse.Namespace) -> None:
     else:
         evaluation = find_stored(store, key=options.evaluation, encoder=options.encoder, collection=options.collection)
         formats = tuple(options.format or FORMATS)
+        if options.depth is not None and "trec" not in formats:
+            raise InputError(f"--depth is for TREC runs, got formats {', '.join(formats)}; leave it out or add trec")
         files = export_evaluation(evaluation, store, options.out, formats, force=options.force, depth=options.depth)
     size = sum(file.stat().st_size for file in files)
     out.print(f"exported: {len(files)} files, {size / 1e6:.1f} MB: {options.out}", soft_wrap=True)
@@ -110,6 +115,8 @@ def _chosen(options: argparse.Namespace) -> str:
         "--collection": options.collection and not options.encoder,
     }
     chosen = [name for name, value in given.items() if value]
+    if options.depth is not None and chosen in (["--collection"], ["--checkpoint"]):
+        raise InputError(f"--depth is for TREC runs of an evaluation; {chosen[0]} alone has none, leave it out")
     if len(chosen) != 1:
         raise InputError(f"export: give exactly one of {', '.join(given)}; got {' and '.join(chosen) or 'none'}")
     allowed = {"--checkpoint": [], "--collection": ["beir"]}.get(chosen[0])

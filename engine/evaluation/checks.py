@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ import polars as pl
 from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation.manifest import EvaluationManifest
+from engine.evaluation.manifest import CollectionPart, EvaluationManifest
 from engine.evaluation.notes import seen_in_words
 
 ALARMS = pl.Schema({"kind": pl.String, "place": pl.String, "message": pl.String, "severity": pl.String})
@@ -112,7 +113,7 @@ def find(manifest: EvaluationManifest, pairs: pl.DataFrame, collection: Collecti
     found = [
         training_alarms(manifest),
         cell_alarms(pairs, "map", "mAP"),
-        pair_alarms(pairs, manifest.collection.languages),
+        pair_alarms(pairs, _existing_pairs(manifest.collection, pairs)),
     ]
     if collection is not None:
         found.append(collection_alarms(collection))
@@ -141,21 +142,6 @@ def cell_alarms(cells: pl.DataFrame, value: str, name: str) -> pl.DataFrame:
 
 
 def collection_alarms(collection: Collection) -> pl.DataFrame:
-    """What is odd in a collection's texts and judgements: candidates that occur twice, languages without a part."""
-    return pl.concat([_missing_languages(collection), _duplicates(collection)])
-
-
-def _missing_languages(collection: Collection) -> pl.DataFrame:
-    rows = []
-    for what, part in (("queries", collection.queries), ("candidates", collection.corpus)):
-        lacking = [code for code in collection.languages if code not in set(part.languages)]
-        if lacking:
-            names = ", ".join(language(code).name for code in lacking)
-            rows.append(("missing language", " ".join(lacking), f"{names}: no {what} in this collection", "severe"))
-    return _frame(rows)
-
-
-def _duplicates(collection: Collection) -> pl.DataFrame:
     """Candidates of one language with the same text: which of them ranks first is decided by their position alone."""
     corpus, qrels = collection.corpus, collection.qrels
     texts = [" ".join(text.split()) for text in corpus.texts]
@@ -186,15 +172,26 @@ def _duplicates(collection: Collection) -> pl.DataFrame:
     return _frame(rows)
 
 
-def pair_alarms(pairs: pl.DataFrame, languages: Sequence[str]) -> pl.DataFrame:
+def _existing_pairs(collection: CollectionPart, pairs: pl.DataFrame) -> list[tuple[str, str]]:
+    """Pairs that can have queries: of a query language and a document language, but none that pictures rule out."""
+    asked, answering = (
+        codes or collection.languages for codes in (collection.query_languages, collection.document_languages)
+    )
+    held = {*pairs.select("query_lang", "doc_lang").iter_rows()}
+    whole = list(product(asked, answering))
+    if not collection.crossed:
+        return [pair for pair in whole if pair[0] == pair[1]]
+    return [pair for pair in whole if pair[0] != pair[1] or pair in held or not collection.pictures]
+
+
+def pair_alarms(pairs: pl.DataFrame, wanted: Sequence[tuple[str, str]]) -> pl.DataFrame:
     """Pairs of languages that have no queries, and pairs of very unequal size.
 
     Args:
         pairs: With `query_lang`, `doc_lang`, `queries`; one row per pair, as `metrics.by_pair` gives it.
-        languages: The collection's.
+        wanted: The pairs of query and document language that can exist.
     """
     held = dict(zip(pairs.select("query_lang", "doc_lang").iter_rows(), pairs["queries"], strict=True))
-    wanted = [(query, doc) for query in languages for doc in languages]
     lacking = [pair for pair in wanted if not held.get(pair)]
     rows = []
     if lacking:

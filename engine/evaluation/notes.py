@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from engine.collections.languages import language
 from engine.evaluation.manifest import CollectionPart, EvaluationManifest
 
 
@@ -18,6 +21,37 @@ def reading_notes(collection: CollectionPart) -> list[str]:
             "and are left out of their own ranking (--keep-identical-ids keeps them in)"
         )
     return notes
+
+
+def missing_cells(collection: CollectionPart) -> str:
+    """Which cells exist where queries and documents are not in the same languages; nothing where they are.
+
+    Args:
+        collection: A manifest's part on the collection.
+    """
+    asked, answering = (
+        codes or collection.languages for codes in (collection.query_languages, collection.document_languages)
+    )
+    if collection.pictures or {*asked} == {*answering}:
+        return ""
+    mono = len({*asked} & {*answering})
+    counts = mono, len(asked) * len(answering) - mono, len(asked)
+    kinds = ("mono pair", "cross pair", "query language in multi")
+    exist = [f"{count} {kind if count == 1 else _plural(kind)}" for count, kind in zip(counts, kinds, strict=True)]
+    return (
+        f"Queries are in {_names(asked)}, documents in {_names(answering)}: there can be {exist[0]}, {exist[1]} and "
+        f"{exist[2]}; means are over these, other cells cannot exist."
+    )
+
+
+def _plural(kind: str) -> str:
+    first, space, rest = kind.partition(" in ")
+    return f"{first}s{space}{rest}"
+
+
+def _names(codes: Sequence[str]) -> str:
+    names = [language(code).name for code in codes]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def seen_in_words(manifest: EvaluationManifest) -> str:

@@ -67,13 +67,13 @@ class Arrival:
     notes: list[str] = field(default_factory=list)
 
 
-def known_collection(name: str, store: Store) -> tuple[Known, Names]:
+def known_collection(name: str, store: Store, *, skip_invalid: bool = False) -> tuple[Known, Names]:
     """What is known of a collection that can be read, and its ids.
 
     Raises:
         InputError: If it cannot be read.
     """
-    collection, names = open_named(name, store)
+    collection, names = open_named(name, store, skip_invalid=skip_invalid)
     rows = collection.qrels.queries.tolist(), collection.qrels.documents.tolist()
     queries, documents = names.queries["query_id"].to_list(), names.documents["doc_id"].to_list()
     qrels = pl.DataFrame(
@@ -87,7 +87,7 @@ def known_collection(name: str, store: Store) -> tuple[Known, Names]:
         "skipped": dict(collection.skipped),
     }
     path = str(Path(name).resolve()) if Path(name).is_dir() else name
-    return Known(about, names, qrels, {"collection": path, "every": 1, "skip_invalid": False}), names
+    return Known(about, names, qrels, {"collection": path, "every": 1, "skip_invalid": skip_invalid}), names
 
 
 def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bool]:

@@ -71,6 +71,7 @@ def import_file(
     languages: Path | None = None,
     collection: str | None = None,
     name: str | None = None,
+    skip_invalid: bool = False,
 ) -> Imported:
     """Bring a file into the store.
 
@@ -81,6 +82,7 @@ def import_file(
         languages: Language map of a run; by default `languages.tsv` beside it, unless a collection is given.
         collection: Catalog name or folder of the collection that was searched; with `languages`, only what to call it.
         name: What to call what was evaluated; by default what the file says.
+        skip_invalid: Leave unusable rows of the collection out.
 
     Raises:
         InputError: If a file cannot be used; the message names the file, the place, and what was expected.
@@ -91,10 +93,11 @@ def import_file(
         return _import_result(file, store, name)
     if kind not in ("run", "ranks", None):
         raise InputError(f"{file}: is {DESCRIPTIONS[kind]}, which is not imported alone; give {EXPECTED}")
+    searched = collection and _Searched(collection, store, skip_invalid)
     if kind == "ranks":
-        arrival, known = _ranks(file, store, collection, name)
+        arrival, known = _ranks(file, searched, name)
     else:
-        arrival, known = _run(file, store, _Beside(file, qrels, languages), collection, name)
+        arrival, known = _run(file, _Beside(file, qrels, languages), searched, name)
     key, new = store_arrival(arrival, known, store)
     title = f"{arrival.name} on {known.about['name']}, {arrival.ranks.height:,} relevant passages"
     return Imported(str(file), "evaluation", key, title, tuple(arrival.notes), new)
@@ -116,6 +119,19 @@ def _import_result(file: Path, store: Store, name: str | None) -> Imported:
 
 
 @dataclass(frozen=True, slots=True)
+class _Searched:
+    """The collection that was searched, as it is opened."""
+
+    name: str
+    store: Store
+    skip_invalid: bool
+
+    def known(self) -> tuple[Known, Names]:
+        """What is known of it, and its ids."""
+        return known_collection(self.name, self.store, skip_invalid=self.skip_invalid)
+
+
+@dataclass(frozen=True, slots=True)
 class _Beside:
     """A run, and the judgements and the language map that were given with it."""
 
@@ -123,7 +139,7 @@ class _Beside:
     qrels: Path | None
     languages: Path | None
 
-    def map(self, collection: str | None) -> Path | None:
+    def map(self, collection: object) -> Path | None:
         """The language map that was given; without one and without a collection, the one beside the run."""
         beside = self.run.with_name(MAP)
         return beside if self.languages is None and collection is None and beside.is_file() else self.languages
@@ -134,13 +150,13 @@ class _Beside:
         return named if self.qrels is None and named.is_file() and named != self.run else self.qrels
 
 
-def _run(file: Path, store: Store, beside: _Beside, collection: str | None, name: str | None) -> tuple[Arrival, Known]:
+def _run(file: Path, beside: _Beside, collection: _Searched | None, name: str | None) -> tuple[Arrival, Known]:
     sidecar = read_sidecar(file)
     languages, qrels = beside.map(collection), beside.judgements()
     if languages is not None:
-        known, names = _mapped(languages, collection, sidecar)
+        known, names = _mapped(languages, collection and collection.name, sidecar)
     elif collection is not None:
-        known, names = known_collection(collection, store)
+        known, names = collection.known()
     else:
         raise InputError(
             f"{file}: a run alone names no languages; give the collection that was searched, or a language map "
@@ -188,11 +204,11 @@ def _mapped(languages: Path, called: str | None, sidecar: Mapping[str, Any]) -> 
     return Known(about, names), names
 
 
-def _ranks(file: Path, store: Store, collection: str | None, name: str | None) -> tuple[Arrival, Known]:
+def _ranks(file: Path, collection: _Searched | None, name: str | None) -> tuple[Arrival, Known]:
     ranks, top = tables.read_ranks(file)
     sidecar, notes = read_sidecar(file), []
     if collection is not None:
-        known, names = known_collection(collection, store)
+        known, names = collection.known()
         _check_judged(ranks, known, names, file)
     elif "collection" in sidecar:
         known = Known(sidecar["collection"], None, None, _openable(sidecar))
