@@ -209,7 +209,9 @@ def test_a_relevant_document_that_is_not_in_the_corpus_is_counted(folder: Path):
         _append(folder / "qrels" / "test.tsv", line)
     collection = read_collection(folder)
     assert contents(collection) == expected
-    assert collection.skipped == (("a relevant document is not in the corpus", 2),)
+    assert collection.skipped == ()
+    assert collection.absent is not None
+    assert dict(zip(collection.queries.questions, collection.absent, strict=True)) == {"a": 2, "b-en": 0}
 
 
 @pytest.mark.parametrize("mark", ["%", "%20", "\u3000", "\u00a0", "\u2028", "\x85", " "])

@@ -16,6 +16,7 @@ from engine.collections.catalog import COLLECTIONS, SHIPPED, fetched_folder
 from engine.encoders.encoder import Options
 from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks import metrics
+from engine.ranks.schema import in_corpus
 
 TEXTS_PER_SECOND = 40  # of the default encoder on two CPU cores
 _OF_COLLECTION = {"collection", "every", "skip_invalid", "keep_identical_ids", "split"}
@@ -105,7 +106,7 @@ def questions(key: str, query_lang: str, doc_lang: str | None) -> pl.DataFrame:
         setting = "mono" if doc_lang == query_lang else "cross"
         scored = metrics.per_query(own.filter(pl.col("doc_lang") == doc_lang), setting, ["map"])
     rank = pl.col("rank_in_pool")
-    distance = own.group_by("question", maintain_order=True).agg(distance=rank.max() - rank.min())
+    distance = in_corpus(own).group_by("question", maintain_order=True).agg(distance=rank.max() - rank.min())
     scored = scored.select("question", score="map")
     return distance.join(scored, on="question", how="inner", maintain_order="left").select(
         "question", "score", "distance"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from engine.errors import InputError
-from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.schema import TOP, check_frame, in_corpus
 
 _OWN = pl.col("doc_lang") == pl.col("query_lang")
 
@@ -21,7 +21,7 @@ def pool_ranks(ranks: pl.DataFrame) -> pl.DataFrame:
     """
     rank = pl.col("rank_in_pool")
     return (
-        check_frame(ranks, RANKS, "ranks")
+        in_corpus(ranks)
         .group_by("query_lang", "doc_lang")
         .agg(
             queries=pl.col("question").n_unique().cast(pl.Int64),
@@ -68,7 +68,7 @@ def advantages(ranks: pl.DataFrame) -> pl.DataFrame:
     query, own = ["question", "query_lang"], pl.col("log2_rank")
     others = (own.sum().over(query) - own) / (pl.len().over(query) - 1)
     return (
-        check_frame(ranks, RANKS, "ranks")
+        in_corpus(ranks)
         .group_by(*query, "doc_lang", maintain_order=True)  # sums of floats depend on their order
         .agg(log2_rank=pl.col("rank_in_pool").log(2).mean())
         .filter(pl.len().over(query) > 1)

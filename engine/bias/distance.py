@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from engine.ranks.schema import RANKS, check_frame
+from engine.ranks.schema import in_corpus
 
 
 def distances(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:
@@ -22,7 +22,7 @@ def distances(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:
     """
     rank, k = pl.col("rank_in_pool"), pl.len().cast(pl.Float64)
     return (
-        check_frame(ranks, RANKS, "ranks")
+        in_corpus(ranks)
         .group_by("question", "query_lang")
         .agg(
             value=(rank.max() - rank.min()).cast(pl.Float64),

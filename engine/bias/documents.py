@@ -29,7 +29,7 @@ from scipy.special import chdtrc
 
 from engine.bias.axes import places
 from engine.errors import InputError
-from engine.ranks.schema import RANKS, check_frame
+from engine.ranks.schema import in_corpus
 from engine.significance import holm, randomisation_test
 
 FLIPS = 10_000
@@ -50,7 +50,7 @@ def document_blocks(ranks: pl.DataFrame) -> pl.DataFrame:
     """
     size = pl.len().over("question").cast(pl.Int64)
     return (
-        check_frame(ranks, RANKS, "ranks")
+        in_corpus(ranks)
         .group_by("question", "query_lang", "doc_lang")
         .agg(pl.col("rank_in_pool").log(2).mean())
         .sort("question", "doc_lang", "query_lang")  # sums of floats depend on their order, and ties on sums

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from engine.bias.measures import OUTCOMES
-from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.schema import TOP, check_frame, in_corpus
 
 _KEYS = ["question", "query_lang"]
 
@@ -23,7 +23,7 @@ def first_results(ranks: pl.DataFrame, top: pl.DataFrame) -> pl.DataFrame:
         `question`, `query_lang`, `relevant` (how many passages are), `own` (how many of them in the query's language),
         and a Float64 column for each of `OUTCOMES`, one of which is 1; sorted.
     """
-    ranks, top = check_frame(ranks, RANKS, "ranks"), check_frame(top, TOP, "top")
+    ranks, top = in_corpus(ranks), check_frame(top, TOP, "top")
     own = pl.col("doc_lang") == pl.col("query_lang")
     relevant = ranks.group_by(_KEYS).agg(relevant=pl.len(), own=own.sum())
     judged = ranks.select(*_KEYS, "doc", right=True)

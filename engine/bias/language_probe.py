@@ -20,7 +20,7 @@ from engine.bias.axes import places
 from engine.bias.measures import MEASURES
 from engine.collections.groups import groups_by_question
 from engine.errors import InputError
-from engine.ranks.schema import RANKS, check_frame
+from engine.ranks.schema import in_corpus
 from engine.significance import QuestionSums, intervals, resample, wilson
 from engine.significance.per_question import CELLS
 
@@ -105,7 +105,7 @@ def answering_passages(ranks: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `doc`, `doc_lang`, `group` (counted from 0); sorted by passage.
     """
-    answers = check_frame(ranks, RANKS, "ranks").select("question", "doc", "doc_lang").unique()
+    answers = in_corpus(ranks).select("question", "doc", "doc_lang").unique()
     passages = answers.select("doc", "doc_lang").unique().sort("doc")
     questions = answers["question"].unique().sort()
     doc = np.searchsorted(passages["doc"].to_numpy(), answers["doc"].to_numpy())

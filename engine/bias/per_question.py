@@ -18,7 +18,7 @@ from engine.bias.first_result import first_results, with_random
 from engine.bias.probes import one_target_gaps, own_removals
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.schema import TOP, check_frame, in_corpus
 from engine.significance import QuestionSums
 from engine.significance.per_question import CELLS, RANDOM_DISTANCE, RANK_DISTANCE
 
@@ -73,7 +73,7 @@ def bias_sums(ranks: pl.DataFrame, top: pl.DataFrame, candidates: Mapping[str, i
     Raises:
         InputError: As in `suite`.
     """
-    ranks, top = check_frame(ranks, RANKS, "ranks"), check_frame(top, TOP, "top")
+    ranks, top = in_corpus(ranks), check_frame(top, TOP, "top")
     if ranks.is_empty():
         raise InputError("ranks: the frame is empty; at least one judged query is needed")
     seen = {*ranks["query_lang"].unique(), *ranks["doc_lang"].unique()}

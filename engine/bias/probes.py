@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from engine.bias.axes import places
-from engine.ranks.schema import RANKS, check_frame
+from engine.ranks.schema import in_corpus
 
 _QUERY = ["question", "query_lang"]
 _OWN = pl.col("doc_lang") == pl.col("query_lang")
@@ -26,7 +26,7 @@ def one_target_ranks(ranks: pl.DataFrame) -> pl.DataFrame:
     """
     before = pl.int_range(pl.len(), dtype=pl.Int32).over(_QUERY)
     return (
-        check_frame(ranks, RANKS, "ranks")
+        in_corpus(ranks)
         .sort("query_lang", "question", "rank_in_pool")
         .select(*_QUERY, "doc_lang", rank=pl.col("rank_in_pool") - before)
     )
@@ -87,7 +87,7 @@ def removals(ranks: pl.DataFrame, pool: int) -> pl.DataFrame:
         over the other languages, one at a time), `random` (what a random ranking expects of `without_other` minus
         `without_own`); sorted. A query needs relevant passages in its own language and another.
     """
-    rows = check_frame(ranks, RANKS, "ranks").sort("query_lang", "question", "rank_in_pool")
+    rows = in_corpus(ranks).sort("query_lang", "question", "rank_in_pool")
     queries = rows.group_by("query_lang", "question", maintain_order=True).agg(
         codes=pl.len(), own=_OWN.any(), languages=pl.col("doc_lang").n_unique()
     )

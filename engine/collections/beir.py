@@ -1,8 +1,7 @@
 """Reader of BEIR folders: `corpus.jsonl`, `queries.jsonl`, and judgements in `qrels/<split>.tsv`.
 
-A judged document that is not in the corpus can never be retrieved. trec_eval counts it among a query's relevant
-documents; here it is left out of the judgements and counted in `Collection.skipped`, so average precision and recall
-of such a query are higher than trec_eval's.
+A relevant document that is not in the corpus can never be retrieved. It counts as missed, as in trec_eval, and is
+counted in `Collection.absent`; in training it is passed over.
 """
 
 from __future__ import annotations
@@ -26,9 +25,6 @@ from engine.storage.files import check_regular
 CORPUS = "corpus.jsonl"
 """The file by which a BEIR folder is known."""
 
-MISSING_DOCUMENT = "a relevant document is not in the corpus"
-"""Reason in `Collection.skipped`; it is counted whether or not rows with a fault are left out."""
-
 _FILES = (CORPUS, "queries.jsonl", "qrels")
 
 _Row = dict[str, Any]
@@ -42,12 +38,14 @@ class _Parts:
         documents: Rows of the corpus.
         queries: Rows of the queries that have a relevant document.
         relevant: For each of the queries, the relevant rows of `documents`.
+        absent: For each of the queries, how many relevant documents are not in the corpus.
         split: Which judgements were read.
     """
 
     documents: list[_Row]
     queries: list[_Row]
     relevant: list[list[int]]
+    absent: list[int]
     split: str
 
 
@@ -82,6 +80,7 @@ def read_beir(folder: Path, name: str, faults: Faults, choice: SplitChoice) -> C
         skipped=faults.skipped,
         split=parts.split,
         own=_own_documents(parts),
+        absent=np.array(parts.absent, np.int64) if any(parts.absent) else None,
     )
 
 
@@ -127,11 +126,18 @@ def _read_parts(folder: Path, faults: Faults, choice: SplitChoice) -> _Parts:
     queries.sort(key=lambda row: str(row["lang"]))
     split = choice.take(folder / "qrels", [file.stem for file in (folder / "qrels").glob("*.tsv")])
     ids = {row["_id"] for row in queries}, {row["_id"]: i for i, row in enumerate(documents)}
-    relevant = _read_qrels(folder / "qrels" / f"{split}.tsv", *ids, faults)
-    judged = [row for row in queries if row["_id"] in relevant]
+    file = folder / "qrels" / f"{split}.tsv"
+    relevant, absent = _read_qrels(file, *ids, faults)
+    if absent and not relevant:
+        raise InputError(f"{file}: no relevant document is in the corpus; check that the ids agree")
+    if choice.purpose == "training":
+        absent = {}
+    judged = [row for row in queries if row["_id"] in relevant or row["_id"] in absent]
     if len(judged) < len(queries):
         faults.counts["a query has no relevant document"] += len(queries) - len(judged)
-    return _Parts(documents, judged, [relevant[row["_id"]] for row in judged], split)
+    names = [row["_id"] for row in judged]
+    missed = [len(absent.get(name, ())) for name in names]
+    return _Parts(documents, judged, [relevant.get(name, []) for name in names], missed, split)
 
 
 def _read_rows(file: Path, faults: Faults, version_of: str = "_id") -> list[_Row]:
@@ -179,9 +185,12 @@ def _id_of(row: _Row, field: str) -> str:
     return str(row.get("_id")) if value is None or value == "" else str(value)
 
 
-def _read_qrels(file: Path, queries: set[str], documents: dict[str, int], faults: Faults) -> dict[str, list[int]]:
-    """The relevant rows of `documents` by query id; scores above 0 are relevant."""
+def _read_qrels(
+    file: Path, queries: set[str], documents: dict[str, int], faults: Faults
+) -> tuple[dict[str, list[int]], dict[str, set[str]]]:
+    """The relevant rows of `documents`, and relevant ids not among them, by query id; scores above 0 are relevant."""
     relevant: dict[str, set[int]] = {}
+    absent: dict[str, set[str]] = {}
     with check_regular(file).open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip() or (number == 1 and line.lstrip(BOM_UTF8).startswith(b"query-id\t")):
@@ -193,10 +202,10 @@ def _read_qrels(file: Path, queries: set[str], documents: dict[str, int], faults
             elif row[0] not in queries:
                 faults.meet(place, "a judgement names an unknown query", "check the id")
             elif row[2] > 0 and row[1] not in documents:
-                faults.counts[MISSING_DOCUMENT] += 1
+                absent.setdefault(row[0], set()).add(row[1])
             elif row[2] > 0:
                 relevant.setdefault(row[0], set()).add(documents[row[1]])
-    return {query: sorted(rows) for query, rows in relevant.items()}
+    return {query: sorted(rows) for query, rows in relevant.items()}, absent
 
 
 def _judgement(line: bytes) -> tuple[str, str, float] | None:

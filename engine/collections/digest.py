@@ -12,4 +12,5 @@ def collection_digest(collection: Collection) -> str:
     columns = [(part.languages, part.texts) for part in parts]
     content = [columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents]
     content += [] if collection.identical_ids == 0 else [("own", collection.own)]
+    content += [] if collection.absent is None else [("absent", collection.absent)]
     return digest(*content)

@@ -85,6 +85,8 @@ class Collection:
         split: Which of its splits was read; None where it has none.
         own: Where queries are candidates too: the position of each query itself, which it never retrieves, -1 where
             it is none; int64 (queries,). None where queries and candidates are of two kinds.
+        absent: How many relevant documents of each query are not in the corpus and so are missed, as trec_eval counts
+            them; int64 (queries,). None where none is.
 
     Raises:
         InputError: If the parts do not fit together.
@@ -98,6 +100,7 @@ class Collection:
     skipped: tuple[tuple[str, int], ...] = ()
     split: str | None = None
     own: np.ndarray | None = None
+    absent: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -224,6 +227,7 @@ class Collection:
             corpus=Corpus(*_select(documents, self.corpus.passages, self.corpus.languages, self.corpus.texts)),
             qrels=Qrels(query_rows[self.qrels.queries[judged]], document_rows[self.qrels.documents[judged]]),
             own=own,
+            absent=None if self.absent is None else self.absent[queries],
         )
 
 

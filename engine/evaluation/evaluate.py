@@ -364,6 +364,7 @@ def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | No
             candidates=len(collection.corpus),
             skipped=dict(collection.skipped),
             identical_ids=collection.identical_ids,
+            absent=0 if collection.absent is None else int(collection.absent.sum()),
             split=collection.split,
             pictures=collection.corpus.languages.count(PICTURE),
             crossed=collection.crossed,

@@ -37,6 +37,7 @@ class CollectionPart(_Part):
         candidates: How many candidates its pool has.
         skipped: Rows that were left out, by reason.
         identical_ids: How many queries stand in the corpus under their own id and are left out of their own ranking.
+        absent: How many relevant documents are not in the corpus and count as missed.
         split: Split of its judgements that was read; None where it has none.
         pictures: How many of the candidates are pictures.
         crossed: Whether a query has a relevant passage in another language than its own.
@@ -51,6 +52,7 @@ class CollectionPart(_Part):
     candidates: int = 0
     skipped: dict[str, int] = {}
     identical_ids: int = 0
+    absent: int = 0
     split: str | None = None
     pictures: int = 0
     crossed: bool = True

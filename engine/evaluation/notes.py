@@ -15,6 +15,13 @@ def reading_notes(collection: CollectionPart) -> list[str]:
         collection: A manifest's part on the collection.
     """
     notes = [f"left out: {count} times {reason}" for reason, count in collection.skipped.items()]
+    if collection.absent:
+        one_language = len(collection.document_languages or collection.languages) == 1
+        where = "" if one_language else " (in the pool: their language is not known)"
+        notes.append(
+            f"{collection.absent:,} relevant {'document is' if collection.absent == 1 else 'documents are'} not in the "
+            f"corpus and count as missed, as in trec_eval{where}"
+        )
     if collection.identical_ids:
         notes.append(
             f"{collection.identical_ids:,} of {collection.queries:,} queries stand in the corpus under their own id "

@@ -27,6 +27,8 @@ from engine.storage.digest import digest
 from engine.storage.store import Store
 
 MAP = "languages.tsv"
+NOT_IN_CORPUS = "not-in-the-corpus"
+"""Begins the ids that we give to relevant passages that are not in the corpus."""
 _COLUMNS = ("kind", "id", "lang", "question")
 
 

@@ -19,7 +19,7 @@ from engine.collections.digest import collection_digest
 from engine.collections.structures import SETTINGS
 from engine.evaluation.evaluate import write_evaluation
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, ImportOrigin, OpenedAs
-from engine.exchange.ids import Names, open_named
+from engine.exchange.ids import NOT_IN_CORPUS, Names, open_named
 from engine.ranks.metrics import METRICS, label
 from engine.ranks.schema import RANKS, TOP, check_frame
 from engine.storage.digest import digest, file_digest
@@ -76,15 +76,20 @@ def known_collection(name: str, store: Store, *, skip_invalid: bool = False) -> 
     collection, names = open_named(name, store, skip_invalid=skip_invalid)
     rows = collection.qrels.queries.tolist(), collection.qrels.documents.tolist()
     queries, documents = names.queries["query_id"].to_list(), names.documents["doc_id"].to_list()
-    qrels = pl.DataFrame(
-        {"query_id": [queries[row] for row in rows[0]], "doc_id": [documents[row] for row in rows[1]]}
-    ).with_columns(place=pl.lit(collection.name))
+    qrels = pl.DataFrame({"query_id": [queries[row] for row in rows[0]], "doc_id": [documents[row] for row in rows[1]]})
+    if collection.absent is not None:
+        missed = [query for query, count in zip(queries, collection.absent, strict=True) for _ in range(count)]
+        others = [f"{NOT_IN_CORPUS}-{number}" for number in range(1, len(missed) + 1)]
+        qrels = pl.concat([qrels, pl.DataFrame({"query_id": missed, "doc_id": others})])
+    qrels = qrels.with_columns(place=pl.lit(collection.name))
     about = names.about(collection.name) | {
         "digest": collection_digest(collection),
         "languages": list(collection.languages),
         "query_languages": list(collection.query_languages),
         "document_languages": list(collection.document_languages),
         "skipped": dict(collection.skipped),
+        "identical_ids": collection.identical_ids,
+        "absent": 0 if collection.absent is None else int(collection.absent.sum()),
     }
     path = str(Path(name).resolve()) if Path(name).is_dir() else name
     return Known(about, names, qrels, {"collection": path, "every": 1, "skip_invalid": skip_invalid}), names
@@ -145,13 +150,14 @@ def _trust(ranks: pl.DataFrame, top: pl.DataFrame) -> dict[str, Any]:
     """How many relevant passages there are and are missing, and which metrics are exact in which setting."""
     query, same = ["question", "query_lang"], pl.col("query_lang") == pl.col("doc_lang")
     listed = ranks.with_columns(listed=pl.col("score").is_not_nan())
+    listed = listed.filter(pl.col("doc") >= 0)  # what is not in the corpus is missed whatever the lists hold
     settings = {
         "mono": (listed.filter(same), [*query, "doc_lang"]),
         "cross": (listed.filter(~same), [*query, "doc_lang"]),
         "multi": (listed, query),
     }
     return {
-        "relevant": ranks.height,
+        "relevant": listed.height,
         "missing": int((~listed["listed"]).sum()),
         "exact": {
             setting: _exact(frame.group_by(of).agg(pl.col("listed")), top.group_by(of).agg(depth=pl.len()), of)

@@ -17,6 +17,7 @@ from engine.exchange.imported import Arrival, Known, known_collection, store_arr
 from engine.exchange.kinds import DESCRIPTIONS, EXPECTED, Kind, kind_of
 from engine.exchange.mteb import META, read_result
 from engine.exchange.sidecar import SIDECAR, read_sidecar
+from engine.ranks.schema import in_corpus
 from engine.storage.digest import digest
 from engine.storage.store import SCHEMA_VERSION, Store
 
@@ -167,11 +168,25 @@ def _run(file: Path, beside: _Beside, collection: _Searched | None, name: str | 
         raise InputError(f"{file}: judgements are missing; give them as well, or the collection that has them")
     run, tag = trec.read_run(file)
     run, judged = (trec.with_known_ids(frame, names) for frame in (run, judged))
-    judged, notes = trec.without_unknown_passages(judged, names, known.about["name"] if qrels is None else qrels.name)
+    judged, absent = trec.part_absent(judged, names)
     ranks, top = trec.place_run(run, judged, names)
+    ranks = pl.concat([ranks, trec.absent_ranks(absent, names)]).sort("query_lang", "question", maintain_order=True)
+    known.about["absent"] = absent.height
     called = name or sidecar.get("encoder", {}).get("name") or tag
     files = tuple(path for path in (file, qrels, languages) if path)
-    return Arrival(called, "TREC run", files, ranks, top, [*notes, *_notes(run, ranks, top)]), known
+    return Arrival(
+        called, "TREC run", files, ranks, top, [*_absent_note(absent, judged), *_notes(run, in_corpus(ranks), top)]
+    ), known
+
+
+def _absent_note(absent: pl.DataFrame, judged: pl.DataFrame) -> list[str]:
+    """How many judged passages are not in the corpus."""
+    if absent.is_empty():
+        return []
+    return [
+        f"{absent.height:,} of {absent.height + judged.height:,} relevant passages are not in the corpus, such as "
+        f"{absent['doc_id'][0]!r}; they count as missed, as in trec_eval."
+    ]
 
 
 def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[str]:
@@ -229,6 +244,7 @@ def _check_judged(ranks: pl.DataFrame, known: Known, names: Names, file: Path) -
     """Check that the rows are the collection's judgements."""
     qrels = pl.DataFrame(schema={"query_id": pl.String, "doc_id": pl.String}) if known.qrels is None else known.qrels
     judged = qrels.join(names.queries, on="query_id").join(names.documents, on="doc_id")
+    ranks = in_corpus(ranks)
     for what, rows, others in (("is missing", judged, ranks), ("is no judgement of it", ranks, judged)):
         odd = rows.join(others, on=_JUDGED, how="anti", maintain_order="left")
         if not odd.is_empty():
@@ -241,13 +257,15 @@ def _check_judged(ranks: pl.DataFrame, known: Known, names: Names, file: Path) -
 
 def _size_of_pool(ranks: pl.DataFrame, top: pl.DataFrame) -> int:
     """The least size of a pool with these positions and ranks."""
+    ranks = in_corpus(ranks)
     sizes = [*(frame.select(pl.col("doc").max() + 1) for frame in (ranks, top)), ranks.select(pl.max("rank_in_pool"))]
     return max(size.item() or 0 for size in sizes)
 
 
 def _seen_in(ranks: pl.DataFrame, top: pl.DataFrame, file: Path) -> dict[str, Any]:
     """What is known of a frame's collection from the frame alone."""
-    rows = ranks.select(_JUDGED).sort(_JUDGED)
+    rows, absent = ranks.select(_JUDGED).sort(_JUDGED), ranks.height - in_corpus(ranks).height
+    ranks = in_corpus(ranks)
     return {
         "name": file.absolute().parent.name,
         "digest": digest("judged", 1, [column.to_list() for column in rows.iter_columns()]),
@@ -257,6 +275,7 @@ def _seen_in(ranks: pl.DataFrame, top: pl.DataFrame, file: Path) -> dict[str, An
         "queries": ranks.select("question", "query_lang").unique().height,
         "candidates": _size_of_pool(ranks, top),
         "skipped": {},
+        "absent": absent,
     }
 
 

@@ -19,8 +19,9 @@ import polars as pl
 
 from engine.collections.structures import SETTINGS, Setting
 from engine.evaluation.evaluate import Evaluation
-from engine.exchange.ids import MAP, Names, write_map
+from engine.exchange.ids import MAP, NOT_IN_CORPUS, Names, write_map
 from engine.exchange.lists import Lists
+from engine.ranks.schema import UNKNOWN_LANGUAGE
 
 _LOWEST = -(2**31)
 
@@ -38,7 +39,10 @@ def write_trec(evaluation: Evaluation, names: Names, lists: Lists, folder: Path)
         folder: An existing, empty folder.
     """
     write_map(names, folder / MAP)
-    ranks = _identified(evaluation.ranks(), names)
+    number = pl.int_range(1, pl.len() + 1).over("question", "query_lang", "doc")
+    ranks = _identified(evaluation.ranks(), names).with_columns(
+        doc_id=pl.coalesce("doc_id", pl.format("{}-{}", pl.lit(NOT_IN_CORPUS), number))
+    )
     judged = {setting: _topics(ranks, setting) for setting in SETTINGS}
     for setting, frame in judged.items():
         rows = frame.select("topic", pl.lit(0), "doc_id", pl.lit(1).alias("relevance"))
@@ -79,7 +83,8 @@ def _topics(frame: pl.DataFrame, setting: Setting) -> pl.DataFrame:
     if setting == "multi":
         return frame.with_columns(topic="query_id")
     same = pl.col("query_lang") == pl.col("doc_lang")
-    return frame.filter(same if setting == "mono" else ~same).with_columns(
+    known = frame.filter(pl.col("doc_lang") != UNKNOWN_LANGUAGE)
+    return known.filter(same if setting == "mono" else ~same).with_columns(
         topic=pl.format("{}/{}", "query_id", "doc_lang")
     )
 

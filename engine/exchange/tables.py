@@ -15,7 +15,7 @@ from engine.collections.languages import from_tag
 from engine.errors import InputError
 from engine.escaping import csv_guarded, csv_unguarded
 from engine.evaluation.evaluate import Evaluation, summarise
-from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.schema import RANKS, TOP, UNRANKED, check_frame
 from engine.storage.files import check_regular, check_unpacked, open_bytes
 
 Kind = Literal["parquet", "csv"]
@@ -23,6 +23,7 @@ Kind = Literal["parquet", "csv"]
 _QUERY = ["question", "query_lang"]
 _MAGIC = b"PAR1"
 _ROW_BYTES = 32  # of a row in memory, at least
+_ABSENT = (pl.col("doc") == -1) & (pl.col("rank_in_pool") == UNRANKED) & (pl.col("rank_in_language") == UNRANKED)
 _WHOLE = ("doc", "rank", "rank_in_language", "rank_in_pool")
 
 
@@ -57,7 +58,7 @@ def read_ranks(file: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
         InputError: If a file cannot be read, a column is missing or of another type, or ranks contradict each other.
     """
     ranks = _read(file, RANKS)
-    _check_ranks(ranks, file)
+    _check_ranks(ranks.filter(~_ABSENT), file)
     top = _read(beside(file), TOP) if beside(file).is_file() else pl.DataFrame(schema=TOP)
     _check_top(top, ranks, beside(file))
     return ranks, top.sort("query_lang", "question", "rank")
@@ -144,7 +145,7 @@ def _check_top(top: pl.DataFrame, ranks: pl.DataFrame, file: Path) -> None:
             f"{file}: question {question!r} in {code}: passage {doc} has rank {rank}, but {in_pool} in the ranks; "
             "expected frames of one evaluation"
         )
-    _check_languages(pl.concat([ranks.select("doc", "doc_lang"), top.select("doc", "doc_lang")]), file)
+    _check_languages(pl.concat([ranks.filter(~_ABSENT).select("doc", "doc_lang"), top.select("doc", "doc_lang")]), file)
 
 
 def _check_ranks(ranks: pl.DataFrame, file: Path) -> None:

@@ -15,7 +15,7 @@ import polars as pl
 from engine.errors import InputError
 from engine.exchange.files import numbered_lines, words
 from engine.exchange.ids import Names, one_word
-from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.schema import RANKS, TOP, UNKNOWN_LANGUAGE, UNRANKED, check_frame
 
 _RUN = {"query_id": pl.String, "doc_id": pl.String, "rank": pl.Int64, "score": pl.Float64, "place": pl.String}
 _POOL = ["question", "query_lang"]  # what one ranking of the pool is of
@@ -103,32 +103,40 @@ def with_known_ids(frame: pl.DataFrame, names: Names) -> pl.DataFrame:
     return frame
 
 
-def without_unknown_passages(qrels: pl.DataFrame, names: Names, file: str) -> tuple[pl.DataFrame, list[str]]:
-    """Leave out judgements of passages that are not in the corpus: no language is known of them.
+def part_absent(qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part judgements by whether their passages are in the corpus.
 
     Args:
         qrels: What `read_qrels` gave.
         names: The ids.
-        file: What to call the judgements.
 
     Returns:
-        The others, and a note that says how many were left out.
+        The judgements of passages in the corpus, and the others, which count as missed, as in trec_eval.
 
     Raises:
         InputError: If no judged passage is in the corpus.
     """
     known = qrels.join(names.documents, on="doc_id", how="semi", maintain_order="left")
-    unknown = qrels.join(names.documents, on="doc_id", how="anti", maintain_order="left")
-    if unknown.is_empty():
-        return qrels, []
-    first = f"{unknown['place'][0]}: passage {unknown['doc_id'][0]!r}"
+    absent = qrels.join(names.documents, on="doc_id", how="anti", maintain_order="left")
     if known.is_empty():
+        first = f"{absent['place'][0]}: passage {absent['doc_id'][0]!r}"
         raise InputError(f"{first} and all other judged passages are not in the corpus; give judgements of its ids")
-    return known, [
-        f"{unknown.height:,} of {qrels.height:,} judgements in {file} name passages that are not in the corpus, such "
-        f"as {unknown['doc_id'][0]!r}. They were left out, because no language is known of them. trec_eval counts them "
-        "as not found, which makes its recall and mAP lower."
-    ]
+    return known, absent
+
+
+def absent_ranks(absent: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """Rows of `RANKS` for relevant passages that are not in the corpus."""
+    languages = names.documents["doc_lang"].unique()
+    frame = absent.join(names.queries, on="query_id", maintain_order="left").select(
+        "question",
+        "query_lang",
+        doc_lang=pl.lit(languages[0] if len(languages) == 1 else UNKNOWN_LANGUAGE),
+        doc=pl.lit(-1, pl.Int32),
+        rank_in_language=pl.lit(UNRANKED, pl.Int32),
+        rank_in_pool=pl.lit(UNRANKED, pl.Int32),
+        score=pl.lit(float("nan"), pl.Float32),
+    )
+    return check_frame(frame, RANKS, "ranks")
 
 
 def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -20,7 +20,7 @@ import polars as pl
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import SETTINGS, Setting
 from engine.errors import InputError
-from engine.ranks.schema import RANKS, check_frame
+from engine.ranks.schema import RANKS, UNKNOWN_LANGUAGE, check_frame
 
 METRICS = ("map", "hit@1", "hit@5", "hit@10", "mrr", "ndcg@10", "recall@1", "recall@10", "recall@100")
 LABELS = {"map": "mAP", "mrr": "MRR", "hit@1": "R@1"}
@@ -56,6 +56,7 @@ def per_query(ranks: pl.DataFrame, setting: Setting, metrics: Sequence[str] = ME
         raise InputError(f"setting {setting!r} is unknown; allowed are {', '.join(SETTINGS)}")
     if setting == "multi":
         return _score(ranks, ["query_lang", "question"], "rank_in_pool", metrics)
+    ranks = ranks.filter(pl.col("doc_lang") != UNKNOWN_LANGUAGE)
     same = pl.col("query_lang") == pl.col("doc_lang")
     return _score(ranks.filter(same if setting == "mono" else ~same), _PAIR_KEYS, "rank_in_language", metrics)
 
@@ -66,7 +67,8 @@ def by_pair(ranks: pl.DataFrame, metrics: Sequence[str] = METRICS) -> pl.DataFra
     Returns:
         `query_lang`, `doc_lang`, `queries` (how many were averaged), and a Float64 column per metric; sorted.
     """
-    queries = _score(check_frame(ranks, RANKS, "ranks"), _PAIR_KEYS, "rank_in_language", metrics)
+    known = check_frame(ranks, RANKS, "ranks").filter(pl.col("doc_lang") != UNKNOWN_LANGUAGE)
+    queries = _score(known, _PAIR_KEYS, "rank_in_language", metrics)
     return _mean(queries, ["query_lang", "doc_lang"], metrics)
 
 
@@ -131,7 +133,7 @@ def _score(ranks: pl.DataFrame, keys: list[str], rank: str, metrics: Sequence[st
     starts = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift()) for key in keys)
     place = row - pl.when(starts).then(row).forward_fill() + 1  # an int_range over the keys takes far longer
     return (
-        ranks.select(*keys, rank=pl.col(rank).cast(pl.Float64))
+        ranks.select(*keys, rank=pl.when(pl.col("doc") < 0).then(float("inf")).otherwise(pl.col(rank).cast(pl.Float64)))
         .sort(*keys, "rank")
         .with_columns(place=place.cast(pl.Float64))
         .group_by(keys, maintain_order=True)

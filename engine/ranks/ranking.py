@@ -21,7 +21,7 @@ from engine.errors import InputError
 from engine.progress import Progress, silent
 from engine.ranks import kernels
 from engine.ranks.kernels import Judgements
-from engine.ranks.schema import RANKS, TOP, check_frame
+from engine.ranks.schema import RANKS, TOP, UNKNOWN_LANGUAGE, UNRANKED, check_frame
 from engine.ranks.tiling import Tiling
 from engine.ranks.vectors import Candidates, InMemory
 
@@ -200,6 +200,27 @@ def _judgements(collection: Collection) -> Judgements:
     )
 
 
+def _with_absent(ranks: pl.DataFrame, collection: Collection) -> pl.DataFrame:
+    """Add a row for every relevant document that is not in the corpus, behind its query's other rows."""
+    absent = np.zeros(0, np.int64) if collection.absent is None else collection.absent
+    rows = np.repeat(np.arange(len(absent)), absent)
+    known = collection.document_languages
+    frame = pl.DataFrame(
+        {
+            "question": pl.Series(collection.queries.questions)[rows],
+            "query_lang": pl.Series(collection.languages, dtype=pl.String)[collection.query_codes[rows]],
+        }
+    ).with_columns(
+        doc_lang=pl.lit(known[0] if len(known) == 1 else UNKNOWN_LANGUAGE),
+        doc=pl.lit(-1, pl.Int32),
+        rank_in_language=pl.lit(UNRANKED, pl.Int32),
+        rank_in_pool=pl.lit(UNRANKED, pl.Int32),
+        score=pl.lit(float("nan"), pl.Float32),
+    )
+    order = np.argsort(np.concatenate([collection.qrels.queries, rows]), kind="stable")
+    return pl.concat([ranks, check_frame(frame, RANKS, "ranks")])[order]
+
+
 def _score_judged(tiling: Tiling, candidates: Candidates, judged: Judgements, collection: Collection) -> None:
     """Compute the relevant passages' own scores ahead, tile by tile of the queries."""
     for first, last in tiling.tiles():
@@ -231,7 +252,8 @@ def _ranks_frame(collection: Collection, judged: Judgements) -> pl.DataFrame:
             "score": judged.scores,
         }
     )
-    return check_frame(frame, RANKS, "ranks")
+    frame = check_frame(frame, RANKS, "ranks")
+    return frame if collection.absent is None else _with_absent(frame, collection)
 
 
 def _hide(scores: np.ndarray, first: int, span: tuple[int, int], collection: Collection) -> None:

@@ -19,7 +19,16 @@ RANKS = pl.Schema(
         "score": pl.Float32,
     }
 )
-"""One row per (query, relevant passage). `doc` is the passage's position in the pool; ranks count from 1."""
+"""One row per (query, relevant passage). `doc` is the passage's position in the pool; ranks count from 1.
+
+A relevant passage that is not in the corpus has the position -1 and the ranks `UNRANKED`.
+"""
+
+UNRANKED = 2**31 - 1
+"""The ranks of a relevant passage that is not in the corpus: it is missed at every depth."""
+
+UNKNOWN_LANGUAGE = "und"
+"""ISO 639-2 for undetermined: of a passage that is not in the corpus, where documents are in several languages."""
 
 TOP = pl.Schema(
     {
@@ -103,6 +112,15 @@ def check_frame(frame: pl.DataFrame, schema: pl.Schema, what: str) -> pl.DataFra
     if nulls:
         raise InputError(f"{what}: holds null in {', '.join(nulls)}; every row must be whole")
     return frame
+
+
+def in_corpus(ranks: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a frame of `RANKS` whose passage is in the corpus, the frame checked.
+
+    Raises:
+        InputError: If the frame is not of the schema.
+    """
+    return check_frame(ranks, RANKS, "ranks").filter(pl.col("doc") >= 0)
 
 
 def read_frame(path: Path, schema: pl.Schema) -> pl.DataFrame:

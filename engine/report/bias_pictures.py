@@ -7,6 +7,7 @@ import polars as pl
 from engine import bias, figures
 from engine.collections.languages import language
 from engine.evaluation.evaluate import Evaluation
+from engine.ranks.schema import in_corpus
 from engine.report.findings import Findings, detailed, name_of, slug
 from engine.report.picture import Picture, grid_height, list_height
 from engine.sweeps.uncertainty import System
@@ -74,5 +75,5 @@ def _shares(found: Findings, system: System, lines: float) -> Picture:
 
 
 def _fair(evaluation: Evaluation) -> dict[str, float]:
-    relevant = evaluation.ranks()["doc_lang"].value_counts(normalize=True)
+    relevant = in_corpus(evaluation.ranks())["doc_lang"].value_counts(normalize=True)
     return dict(zip(relevant["doc_lang"], relevant["proportion"], strict=True))

@@ -17,6 +17,7 @@ from engine.evaluation.evaluate import Evaluation, open_evaluated
 from engine.figures.publication import INCHES, POINTS, Layout, set_title_size
 from engine.ranks import metrics
 from engine.ranks.metrics import label
+from engine.ranks.schema import in_corpus
 from engine.report.findings import Findings, name_of
 from engine.report.picture import Picture, list_height
 from engine.report.wrapping import wrapped
@@ -150,7 +151,7 @@ def _example(
     picture = _picture(
         f"example-{place}",
         caption,
-        last.ranks().filter(mine),
+        in_corpus(last.ranks()).filter(mine),
         (query_lang, versions[query_lang]),
         found.request.layout,
     )
@@ -166,7 +167,7 @@ def _example(
 
 
 def _retrieved(evaluation: Evaluation, collection: Collection, mine: pl.Expr, query_lang: str) -> tuple[Passage, ...]:
-    relevant = set(evaluation.ranks().filter(mine)["doc"])
+    relevant = set(in_corpus(evaluation.ranks()).filter(mine)["doc"])
     found = evaluation.top().filter(mine).sort("rank").head(SHOWN)
     return tuple(
         Passage(

@@ -11,7 +11,7 @@ import polars as pl
 from engine.collections.structures import SETTINGS
 from engine.errors import InputError
 from engine.ranks.metrics import per_query
-from engine.ranks.schema import RANKS, check_frame
+from engine.ranks.schema import RANKS, UNKNOWN_LANGUAGE, check_frame, in_corpus
 
 RANK_DISTANCE = "rank_distance"
 RANDOM_DISTANCE = "random_distance"
@@ -64,7 +64,7 @@ def question_sums(
     ranks = check_frame(ranks, RANKS, "ranks")
     if ranks.is_empty():
         raise InputError("ranks: the frame is empty; at least one judged query is needed")
-    seen = sorted({*ranks["query_lang"].unique(), *ranks["doc_lang"].unique()})
+    seen = sorted({*ranks["query_lang"].unique(), *ranks["doc_lang"].unique()} - {UNKNOWN_LANGUAGE})
     languages = seen if languages is None else list(languages)
     documents = languages if document_languages is None else list(document_languages)
     if unknown := [code for code in seen if code not in {*languages, *documents}]:
@@ -88,7 +88,8 @@ def _scores(ranks: pl.DataFrame, metrics: Sequence[str], pool: int | None) -> It
     yield from ((metric, setting, by_setting[setting]) for metric in metrics for setting in SETTINGS)
     rank, k = pl.col("rank_in_pool"), pl.len().cast(pl.Float64)
     distances = (
-        ranks.group_by("query_lang", "question")
+        in_corpus(ranks)
+        .group_by("query_lang", "question")
         .agg(
             (rank.max() - rank.min()).cast(pl.Float64).alias(RANK_DISTANCE),
             ((0 if pool is None else pool + 1) * (k - 1) / (k + 1)).alias(RANDOM_DISTANCE),

@@ -11,6 +11,7 @@ from dashboard.names import plain
 from engine import figures
 from engine.bias import DIRECTIONS, MEASURES, RANK_MEASURES, Suite
 from engine.collections.languages import language
+from engine.ranks.schema import in_corpus
 from engine.sweeps.prose import LEVEL, p_value
 
 _NAMED = 3  # languages that a sentence names
@@ -172,7 +173,9 @@ def draw_distance(one: cached.Listed, found: Suite, codes: list[str], k: int) ->
         )
     with right:
         query_lang = widgets.pick_language("Query language", codes, key="query")
-        st.plotly_chart(figures.pool_rank_boxes(cached.ranks(one.key), query_lang), key="boxes", config=widgets.CHART)
+        st.plotly_chart(
+            figures.pool_rank_boxes(in_corpus(cached.ranks(one.key)), query_lang), key="boxes", config=widgets.CHART
+        )
     st.markdown("**Median rank in the pool**, query language down, passage language across")
     st.plotly_chart(
         figures.pool_rank_heatmap(cached.pool_ranks(one.key), codes), key="median_ranks", config=widgets.CHART

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import cached
 from engine import Collection
 from engine.collections.languages import language
+from engine.ranks.schema import in_corpus
 
 ORDERS = {"as in the collection": None, "worst": "score", "best": "score", "most biased": "distance", "random": None}
 OFFERED = 200
@@ -81,7 +82,7 @@ def versions(collection: Collection, question: str) -> dict[str, str]:
 def ranks_of(one: cached.Listed, question: str, query_lang: str) -> pl.DataFrame:
     """Where a query's relevant passages stand, the first one first."""
     mine = (pl.col("question") == question) & (pl.col("query_lang") == query_lang)
-    return cached.ranks(one.key).filter(mine).sort("rank_in_pool")
+    return in_corpus(cached.ranks(one.key)).filter(mine).sort("rank_in_pool")
 
 
 def retrieved(
