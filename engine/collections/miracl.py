@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collections.beir import MISSING_DOCUMENT
 from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, parse_json, qrels_of
 from engine.collections.languages import from_tag
 from engine.collections.structures import Collection, Corpus, Queries
@@ -26,6 +25,7 @@ from engine.errors import InputError
 from engine.storage.files import open_bytes
 
 _NO_ANSWER = "a query has no relevant document"
+_MISSING_DOCUMENT = "a relevant document is not in the corpus"
 _SHARD = re.compile(r"docs-(\d+)\.jsonl(\.gz)?")
 
 
@@ -149,7 +149,7 @@ def _read_qrels(file: Path, topics: dict[str, str], places: dict[str, int], faul
         elif cells[0] not in topics:
             faults.meet(place, f"a judgement names the unknown query {cells[0]!r}", "check the id")
         elif cells[3].strip() == "1" and cells[2] not in places:
-            faults.counts[MISSING_DOCUMENT] += 1
+            faults.counts[_MISSING_DOCUMENT] += 1
         elif cells[3].strip() == "1":
             relevant.setdefault(cells[0], set()).add(places[cells[2]])
     return relevant
