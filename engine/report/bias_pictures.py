@@ -22,7 +22,7 @@ def bias_pictures(found: Findings) -> list[Picture]:
 def _bias(found: Findings, system: System) -> list[Picture | None]:
     """Where passages of each language stand, all seeds together; boxes for one ratio alone."""
     members, where = found.systems[system], f"on {found.family.collection}, {name_of(system)}"
-    ranks = pl.concat(one.ranks() for one in members)
+    ranks = pl.concat(in_corpus(one.ranks()) for one in members)
     distances = pl.concat(bias.rank_distance(one.ranks(), one.pool) for one in members)
     distances = distances.group_by("query_lang", "queries").agg(pl.all().mean()).sort("query_lang")
     lines = list_height(len(found.codes))
