@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, parse_json, qrels_of
+from engine.collections.faults import LONE_SURROGATE, UNANSWERED, Faults, has_surrogate, parse_json, qrels_of
 from engine.collections.languages import from_tag, is_tag
 from engine.collections.splits import SplitChoice
 from engine.collections.structures import Collection, Corpus, Queries
@@ -134,7 +134,7 @@ def _read_parts(folder: Path, faults: Faults, choice: SplitChoice) -> _Parts:
         absent = {}
     judged = [row for row in queries if row["_id"] in relevant or row["_id"] in absent]
     if len(judged) < len(queries):
-        faults.counts["a query has no relevant document"] += len(queries) - len(judged)
+        faults.counts[UNANSWERED] += len(queries) - len(judged)
     names = [row["_id"] for row in judged]
     missed = [len(absent.get(name, ())) for name in names]
     return _Parts(documents, judged, [relevant.get(name, []) for name in names], missed, split)

@@ -16,6 +16,9 @@ from engine.errors import InputError
 LONE_SURROGATE = "a text has a lone surrogate"
 """Half of a UTF-16 pair: JSON can write it (`\\ud83d`), but it is no character and cannot be encoded."""
 
+UNANSWERED = "a query has no relevant document"
+"""Reason in `Collection.skipped`; such queries are of other splits, or unjudged, and are no fault."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 

@@ -18,13 +18,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, parse_json, qrels_of
+from engine.collections.faults import LONE_SURROGATE, UNANSWERED, Faults, has_surrogate, parse_json, qrels_of
 from engine.collections.languages import from_tag
 from engine.collections.structures import Collection, Corpus, Queries
 from engine.errors import InputError
 from engine.storage.files import open_bytes
 
-_NO_ANSWER = "a query has no relevant document"
 _MISSING_DOCUMENT = "a relevant document is not in the corpus"
 _SHARD = re.compile(r"docs-(\d+)\.jsonl(\.gz)?")
 
@@ -125,7 +124,7 @@ def _read_language(part: LanguageFiles, code: str, rows: _Rows, faults: Faults) 
             rows.queries.append((f"{code}/{query}", code, text))
             rows.relevant.append(sorted(relevant[query]))
     if idle := len(topics) - len(relevant):
-        faults.counts[_NO_ANSWER] += idle
+        faults.counts[UNANSWERED] += idle
 
 
 def _read_topics(file: Path, faults: Faults) -> dict[str, str]:

@@ -135,7 +135,8 @@ def _print_sweep(sweep: object, store: object) -> None:
     for part in {one.manifest.collection.name: one.manifest.collection for _, _, one in evaluations}.values():
         say_taken("evaluated on", part.name, part.split)
         say_notes(part)
-    caption = ". ".join(["mAP", *dict.fromkeys(seen_in_words(one.manifest) for _, _, one in evaluations)]).strip(". ")
+    seen = dict.fromkeys(seen_in_words(one.manifest) for _, _, one in evaluations)
+    caption = "; ".join(["mAP", *filter(None, seen)])
     table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption=caption)
     for row in as_table(evaluations).iter_rows(named=True):
         scores = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("mono_map", "cross_map", "multi_map")]

@@ -16,6 +16,7 @@ import polars as pl
 from engine import bias
 from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
+from engine.collections.faults import UNANSWERED
 from engine.collections.opening import open_collection
 from engine.collections.pictures import PICTURE
 from engine.collections.splits import USUAL
@@ -144,7 +145,7 @@ def evaluate(
 
 def _renamed(manifest: EvaluationManifest, collection: Collection, encoder: str) -> EvaluationManifest:
     """The manifest under today's names: the entry may have been made under others."""
-    today = {"name": collection.name, "split": collection.split}
+    today = {"name": collection.name, "split": collection.split, "skipped": dict(collection.skipped)}
     names = {
         "collection": manifest.collection.model_copy(update=today),
         "encoder": manifest.encoder.model_copy(update={"name": encoder}),
@@ -207,8 +208,9 @@ def evaluation_key(encoder: Encoder, collection: Collection, top_k: int = TOP_K,
 
 def _reading(collection: Collection) -> list[object]:
     """What the manifest says of how a collection was read; nothing where it was read whole and as usual."""
-    usual = not collection.skipped and collection.split in (None, USUAL["evaluation"][0])
-    return [] if usual else [("read as", collection.split, dict(collection.skipped))]
+    skipped = {reason: count for reason, count in collection.skipped if reason != UNANSWERED}
+    usual = not skipped and collection.split in (None, USUAL["evaluation"][0])
+    return [] if usual else [("read as", collection.split, skipped)]
 
 
 def evaluations(store: Store) -> Iterator[Evaluation]:

@@ -169,13 +169,12 @@ def _run(file: Path, beside: _Beside, collection: _Searched | None, name: str | 
     run, tag = trec.read_run(file)
     run, judged = (trec.with_known_ids(frame, names) for frame in (run, judged))
     judged, absent = trec.part_absent(judged, names)
-    ranks, top = trec.place_run(run, judged, names)
-    ranks = pl.concat([ranks, trec.absent_ranks(absent, names)]).sort("query_lang", "question", maintain_order=True)
+    ranks, top = trec.place_run(run, judged, absent, names)
     known.about["absent"] = absent.height
     called = name or sidecar.get("encoder", {}).get("name") or tag
     files = tuple(path for path in (file, qrels, languages) if path)
     return Arrival(
-        called, "TREC run", files, ranks, top, [*_absent_note(absent, judged), *_notes(run, in_corpus(ranks), top)]
+        called, "TREC run", files, ranks, top, [*_absent_note(absent, judged), *_notes(run, ranks, top)]
     ), known
 
 
@@ -201,7 +200,7 @@ def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[st
             f"{judged - listed:,} of {judged:,} judged queries are not in the run: nothing was found for them."
         )
     if (
-        ranks["doc_lang"].n_unique() > 1
+        in_corpus(ranks)["doc_lang"].n_unique() > 1
         and top.group_by(query).agg(pl.col("doc_lang").n_unique())["doc_lang"].max() == 1
     ):
         notes.append(

@@ -124,7 +124,7 @@ def part_absent(qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.Dat
     return known, absent
 
 
-def absent_ranks(absent: pl.DataFrame, names: Names) -> pl.DataFrame:
+def _absent_ranks(absent: pl.DataFrame, names: Names) -> pl.DataFrame:
     """Rows of `RANKS` for relevant passages that are not in the corpus."""
     languages = names.documents["doc_lang"].unique()
     frame = absent.join(names.queries, on="query_id", maintain_order="left").select(
@@ -139,7 +139,9 @@ def absent_ranks(absent: pl.DataFrame, names: Names) -> pl.DataFrame:
     return check_frame(frame, RANKS, "ranks")
 
 
-def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.DataFrame]:
+def place_run(
+    run: pl.DataFrame, qrels: pl.DataFrame, absent: pl.DataFrame, names: Names
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rank the relevant passages by a run over the pool.
 
     What a query's list does not have is put last, in the pool and in its language: no lower rank is possible, so that
@@ -148,7 +150,8 @@ def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.
 
     Args:
         run: What `read_run` gave.
-        qrels: What `read_qrels` gave.
+        qrels: Judgements of passages in the corpus.
+        absent: Judgements of others, as `part_absent` gave them.
         names: The ids.
 
     Returns:
@@ -158,7 +161,7 @@ def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.
     Raises:
         InputError: If an id is not among the names, or no query of the run is judged.
     """
-    asked = run.join(qrels, on="query_id", how="semi", maintain_order="left")
+    asked = run.join(pl.concat([qrels, absent]), on="query_id", how="semi", maintain_order="left")
     if asked.is_empty():
         first = f"{run['place'][0]}: query {run['query_id'][0]!r}"
         raise InputError(f"{first} and all others of the run have no judgements; give those of the same queries")
@@ -178,7 +181,8 @@ def place_run(run: pl.DataFrame, qrels: pl.DataFrame, names: Names) -> tuple[pl.
     top = listed.sort("query_lang", "question", "in_pool").select(
         *_POOL, pl.col("in_pool").cast(pl.Int32).alias("rank"), "doc", "doc_lang", pl.col("score").cast(pl.Float32)
     )
-    return check_frame(ranks, RANKS, "ranks"), check_frame(top, TOP, "top")
+    ranks = pl.concat([check_frame(ranks, RANKS, "ranks"), _absent_ranks(absent, names)])
+    return ranks.sort("query_lang", "question", maintain_order=True), check_frame(top, TOP, "top")
 
 
 def _listed(asked: pl.DataFrame, names: Names) -> pl.DataFrame:
