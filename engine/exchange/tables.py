@@ -15,7 +15,7 @@ from engine.collections.languages import from_tag
 from engine.errors import InputError
 from engine.escaping import csv_guarded, csv_unguarded
 from engine.evaluation.evaluate import Evaluation, summarise
-from engine.ranks.schema import RANKS, TOP, UNRANKED, check_frame
+from engine.ranks.schema import RANKS, TOP, UNKNOWN_LANGUAGE, UNRANKED, check_frame
 from engine.storage.files import check_regular, check_unpacked, open_bytes
 
 Kind = Literal["parquet", "csv"]
@@ -118,7 +118,7 @@ def _codes(column: pl.Series, file: Path) -> pl.Series:
     codes = {}
     for tag in column.unique(maintain_order=True):
         try:
-            codes[tag] = from_tag(tag)
+            codes[tag] = tag if tag == UNKNOWN_LANGUAGE else from_tag(tag)
         except InputError as error:
             row = int((column == tag).arg_true()[0])
             raise InputError(f"{file}: row {row + 1}: {column.name}: {error}") from error
