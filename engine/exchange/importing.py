@@ -94,7 +94,7 @@ def import_file(
         return _import_result(file, store, name)
     if kind not in ("run", "ranks", None):
         raise InputError(f"{file}: is {DESCRIPTIONS[kind]}, which is not imported alone; give {EXPECTED}")
-    searched = collection and _Searched(collection, store, skip_invalid)
+    searched = _Searched(collection, store, skip_invalid) if collection else None
     if kind == "ranks":
         arrival, known = _ranks(file, searched, name)
     else:
@@ -155,7 +155,7 @@ def _run(file: Path, beside: _Beside, collection: _Searched | None, name: str | 
     sidecar = read_sidecar(file)
     languages, qrels = beside.map(collection), beside.judgements()
     if languages is not None:
-        known, names = _mapped(languages, collection and collection.name, sidecar)
+        known, names = _mapped(languages, collection.name if collection else None, sidecar)
     elif collection is not None:
         known, names = collection.known()
     else:

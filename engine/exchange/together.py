@@ -126,7 +126,10 @@ def _import_folder(folder: _Folder, store: Store, outcome: Outcome, collection: 
     for file, companions in _imports(folder, collection):
         folder.used |= {file, *companions.values()}
         try:
-            outcome.imported.append(import_file(file, store, collection=collection, name=name, **companions))
+            qrels, languages = companions.get("qrels"), companions.get("languages")
+            outcome.imported.append(
+                import_file(file, store, qrels=qrels, languages=languages, collection=collection, name=name)
+            )
         except NoRetrievalError:
             others += 1
         except EngineError as error:

@@ -19,8 +19,8 @@ from engine.progress import Observer, Progress
 from engine.storage.store import Store
 from engine.training.captions import CaptionSampler
 from engine.training.checkpoint import write_checkpoint
-from engine.training.head import LOG_EVERY, check_loss, one_thread
-from engine.training.history import Course
+from engine.training.head import one_thread
+from engine.training.history import LOG_EVERY, Course, check_loss
 from engine.training.recipe import Recipe
 
 _RIDGE = 1.0  # of the penalty, times the mean variance of the pictures' vectors
