@@ -234,7 +234,7 @@ def test_no_text_is_cut_off_overlaps_or_is_tiny_in_a_full_width_figure(
         [points(family), points(family).head(1).with_columns(strategy=pl.lit("uniform"), alpha=None)]
     )
     columns = ("mono_map", "cross_map", "multi_map", "rank_distance")
-    curves = [figures.ratio_curve(with_baseline, column, base=0.1) for column in columns]
+    curves = [figures.ratio_curve(with_baseline, column, beside=figures.Beside(0.1)) for column in columns]
     more["panels"] = panels(curves, columns, layout, columns=2, height=4)
     printed = {picture.name: picture.printed(layout) for picture in drawn}
     printed |= {name: publication(figure, layout, height=4) for name, figure in more.items()}
