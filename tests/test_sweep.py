@@ -295,7 +295,7 @@ def test_a_checkpoint_that_is_there_is_evaluated_on_another_collection(root, sto
 
 
 def test_the_training_collection_may_be_evaluated_on_and_the_evaluation_tells(root: Path, store: Store) -> None:
-    sweep = sweep_of(root, evaluations=(str(root / "trained"),), alphas=(0.0,))
+    sweep = sweep_of(root, evaluations=(str(root / "trained"),), alphas=(0.0,), allow_leaks=True)
     run_sweep(sweep, store)
     seen = [one.manifest.seen_in_training for one in evaluations(store)]
     assert seen == [None, SeenInTraining(queries=16, passages=16)]
