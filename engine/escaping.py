@@ -17,7 +17,7 @@ _FORMULA = r"(['=+\-@\t\r])"
 def markdown(text: str) -> str:
     """A text as one line of Markdown (CommonMark and GitHub's) that is shown letter by letter."""
     line = re.sub(r"([\\`*_\[\]$<>~|&])", r"\\\1", " ".join(text.split()))
-    line = re.sub(r"^([-+=#])|(?<=\w)(:)(?=//)|(?<=\w)(@)", lambda found: "\\" + found[0], line)
+    line = re.sub(r"^([-+=#])|(?<=\w)(:)(?=//)|(?<=\w)(@)(?=[\w.-]*\.\w)", lambda found: "\\" + found[0], line)
     line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
     return re.sub(r"(www)\.", r"\1\\.", line, flags=re.IGNORECASE)
 

@@ -91,7 +91,7 @@ def test_train_leaves_out_and_tells_what_stands_in_an_evaluation_collection(trai
     assert read_training(store, key)["questions"] == 8
 
 
-GIVEN = Settings(7, 8, 0.5, 0.25, 0.125, 0.75, 1, 0.5, 64, 2, 0.4, 5, 9)
+GIVEN = Settings(7, 8, 0.5, 0.25, 0.125, 0.75, 1, 0.5, 64, 2, 0.4, 5, 9, 0.3)
 
 
 @pytest.mark.parametrize("method", ["head", "full"])
