@@ -398,9 +398,10 @@ def test_the_split_depends_on_the_seed() -> None:
     assert chosen[0] == chosen[1] != chosen[2]
 
 
-def test_the_head_holds_nothing_out(collection: Collection) -> None:
+@pytest.mark.parametrize("method", ["head", "full"])
+def test_nothing_is_held_out_unless_it_is_asked_for(collection: Collection, method: str) -> None:
     part = TrainingSet(collection)
-    assert part.split(replace(recipe_of(replace(SHORT, hold_out=0.3)), method="head")) == (part, None)
+    assert part.split(replace(recipe_of(replace(SHORT, hold_out=0.0)), method=method)) == (part, None)
 
 
 @pytest.mark.parametrize(
