@@ -13,6 +13,7 @@ from filelock import FileLock
 from streamlit.testing.v1 import AppTest
 
 from dashboard import cached
+from dashboard.names import plain
 from engine import read_training
 from engine.storage import jobs
 from engine.storage.store import Store
@@ -122,7 +123,7 @@ def test_a_failed_run_says_why_and_can_be_resumed_a_finished_one_forgotten(store
     page = AppTest.from_file(Path(cached.__file__).parents[1] / "app.py", default_timeout=60)
     page.switch_page("pages/train/train.py").run()
     assert not page.exception
-    assert [error.value for error in page.error] == ["multilingual-e5-small: no space left"]
+    assert [error.value for error in page.error] == [plain("multilingual-e5-small: no space left")]
     assert any("all of it" in code.value for code in page.code)
     page.button(key="resume-a").click().run()
     assert started == [SWEEP]
