@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.collections.faults import LONE_SURROGATE, UNANSWERED, Faults, has_surrogate, parse_json, qrels_of
+from engine.collections.faults import LONE_SURROGATE, UNANSWERED, Faults, has_surrogate, json_rows, qrels_of
 from engine.collections.languages import from_tag, is_tag
 from engine.collections.splits import SplitChoice
 from engine.collections.structures import Collection, Corpus, Queries
@@ -220,15 +220,4 @@ def _judgement(line: bytes) -> tuple[str, str, float] | None:
 def _json_lines(file: Path, faults: Faults) -> Iterator[tuple[str, _Row]]:
     if not file.exists():
         raise InputError(f"{file}: no such file; a BEIR folder has {', '.join(_FILES)}")
-    with check_regular(file).open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = parse_json(line)
-            except ValueError:
-                row = None
-            if isinstance(row, dict):
-                yield f"{file}:{number}", row
-            else:
-                faults.meet(f"{file}:{number}", "a line is not a JSON object", "expected one object a line")
+    return json_rows(file, faults)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.collections.captions import Item, picture_collection
-from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, parse_json
+from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, json_rows
 from engine.collections.languages import from_tag, is_tag
 from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection
@@ -141,7 +141,7 @@ def _fault(row: dict[str, Any]) -> tuple[str, str] | None:
 
 def _rows(file: Path, faults: Faults) -> Iterator[tuple[str, dict[str, Any]]]:
     if file.suffix == ".jsonl":
-        yield from _json_rows(file, faults)
+        yield from json_rows(file, faults)
         return
     import polars as pl
 
@@ -152,18 +152,3 @@ def _rows(file: Path, faults: Faults) -> Iterator[tuple[str, dict[str, Any]]]:
         raise InputError(f"{file}: cannot be read ({' '.join(str(error).split())[:160]}); write it again") from error
     for number, row in enumerate(frame.iter_rows(named=True), 2):
         yield f"{file}:{number}", row
-
-
-def _json_rows(file: Path, faults: Faults) -> Iterator[tuple[str, dict[str, Any]]]:
-    with check_regular(file).open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = parse_json(line)
-            except ValueError:
-                row = None
-            if isinstance(row, dict):
-                yield f"{file}:{number}", row
-            else:
-                faults.meet(f"{file}:{number}", "a line is not a JSON object", "expected one object a line")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from engine.collections.structures import Qrels
 from engine.errors import InputError
+from engine.storage.files import check_regular
 
 LONE_SURROGATE = "a text has a lone surrogate"
 """Half of a UTF-16 pair: JSON can write it (`\\ud83d`), but it is no character and cannot be encoded."""
@@ -65,6 +68,30 @@ def parse_json(content: bytes) -> object:
         return json.loads(content)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+
+
+def json_rows(file: Path, faults: Faults) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file with one JSON object a line, each with its place, file and line; empty lines do not count.
+
+    Args:
+        file: The file.
+        faults: Met by lines that are no object.
+
+    Raises:
+        InputError: If the file is no regular file, or a line is no object and such lines are not left out.
+    """
+    with check_regular(file).open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = parse_json(line)
+            except ValueError:
+                row = None
+            if isinstance(row, dict):
+                yield f"{file}:{number}", row
+            else:
+                faults.meet(f"{file}:{number}", "a line is not a JSON object", "expected one object a line")
 
 
 def has_surrogate(*texts: object) -> bool:
