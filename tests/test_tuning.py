@@ -13,7 +13,7 @@ from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
 from engine.progress import silent, unobserved
 from engine.storage.store import Store
-from engine.sweeps.tuning import Grid, best, tune
+from engine.sweeps.tuning import Grid, _row, best, tune
 from engine.training.checkpoint import read_training
 from engine.training.head import Examples, train_head
 from engine.training.negatives import HardNegatives
@@ -58,6 +58,17 @@ def test_a_grid_without_scores_has_no_best() -> None:
     rows = {"steps": [150], "learning_rate": [1e-3], "temperature": [0.1], "score": [None]}
     with pytest.raises(InputError, match="no combination has a score"):
         best(pl.DataFrame(rows, schema_overrides={"score": pl.Float64}))
+
+
+def test_a_score_of_0_counts_and_a_missing_one_is_not_averaged_over() -> None:
+    scores = [{"mono": 0.0, "cross": 0.2, "multi": None}, {"mono": 0.5, "cross": 0.4, "multi": 0.1}]
+    row = _row(None, scores)
+    assert [row[name] for name in ("mono_map", "cross_map", "multi_map", "score")] == [
+        0.25,
+        pytest.approx(0.3),
+        None,
+        None,
+    ]
 
 
 def test_nothing_held_out_cannot_be_tuned_on(bert: SentenceEncoder, store: Store) -> None:

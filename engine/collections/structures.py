@@ -34,6 +34,15 @@ class Queries:
     def __len__(self) -> int:
         return len(self.texts)
 
+    def rows_in(self, whole: Queries) -> list[int]:
+        """Each query's row in the queries that these are a part of."""
+        rows = {version: row for row, version in enumerate(whole.versions())}
+        return [rows[version] for version in self.versions()]
+
+    def versions(self) -> list[tuple[str, str]]:
+        """Question and language of each query; no two are the same in a collection."""
+        return list(zip(self.questions, self.languages, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
@@ -113,8 +122,7 @@ class Collection:
                 raise InputError(
                     f"collection {self.name}: the columns of its {what} differ in length; give one value a row"
                 )
-        versions = set(zip(self.queries.questions, self.queries.languages, strict=True))
-        if len(versions) != len(self.queries):
+        if len(set(self.queries.versions())) != len(self.queries):
             raise InputError(f"collection {self.name}: a question id occurs twice in one language")
         rows, documents = self.qrels.queries, self.qrels.documents
         if len(rows) != len(documents):

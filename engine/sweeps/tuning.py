@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from engine.collections.structures import SETTINGS, Collection
+from engine.collections.structures import SETTINGS, Collection, Queries
 from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import SentenceEncoder, unit_length
 from engine.errors import InputError
@@ -116,15 +116,14 @@ class _Bench:
     held_out: Collection
     queries: NDArray[np.float32]
     documents: NDArray[np.float32]
-    row_of: dict[tuple[str, str], int]
+    whole: Queries
     seed: int
 
     @classmethod
     def prepare(cls, encoder: SentenceEncoder, training: TrainingSet, store: Store, grid: Grid) -> _Bench:
         kept, held_out = training.hold_out(grid.hold_out, grid.seed)
         queries, documents = embed_collection(encoder, training.collection, store)
-        row_of = {version: row for row, version in enumerate(_versions(training.collection))}
-        return cls(encoder, kept, held_out, queries, documents, row_of, grid.seed)
+        return cls(encoder, kept, held_out, queries, documents, training.collection.queries, grid.seed)
 
     def heads(self, settings: Settings, alphas: Sequence[float]) -> Iterator[NDArray[np.float32]]:
         """The weight of a head at each ratio."""
@@ -151,13 +150,8 @@ class _Bench:
 
     def _of(self, collection: Collection) -> NDArray[np.float32]:
         """Vectors of a part's queries."""
-        rows: NDArray[np.float32] = self.queries[[self.row_of[version] for version in _versions(collection)]]
-        return rows
-
-
-def _versions(collection: Collection) -> list[tuple[str, str]]:
-    """Question and language of each query."""
-    return list(zip(collection.queries.questions, collection.queries.languages, strict=True))
+        vectors: NDArray[np.float32] = self.queries[collection.queries.rows_in(self.whole)]
+        return vectors
 
 
 def _row(settings: Settings | None, scores: Sequence[dict[str, float | None]]) -> dict[str, float | int | None]:
@@ -165,9 +159,11 @@ def _row(settings: Settings | None, scores: Sequence[dict[str, float | None]]) -
     row: dict[str, float | int | None] = {
         name: None if settings is None else getattr(settings, name) for name in HYPER_PARAMETERS
     }
-    for setting in SETTINGS:
-        values = [score[setting] for score in scores]
-        row[f"{setting}_map"] = None if None in values else float(np.mean([value for value in values if value]))
-    means = [row[f"{setting}_map"] for setting in SETTINGS]
-    row["score"] = None if None in means else float(np.mean([mean for mean in means if mean is not None]))
-    return row
+    row |= {f"{setting}_map": _mean([score[setting] for score in scores]) for setting in SETTINGS}
+    return {**row, "score": _mean([row[f"{setting}_map"] for setting in SETTINGS])}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None if a value is missing."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if len(known) == len(values) else None

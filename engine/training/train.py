@@ -222,10 +222,9 @@ class _Run:
 
     def train_head(self, progress: Progress, observe: Observer) -> None:
         queries, documents, adjustment = self._vectors(progress)
-        rows = {version: row for row, version in enumerate(_versions(self.whole))}
 
         def examples(collection: Collection, sampler: HybridBatchSampler) -> Examples:
-            own = queries[[rows[version] for version in _versions(collection)]]
+            own = queries[collection.queries.rows_in(self.whole.queries)]
             return Examples(own, documents, sampler, self.negatives)
 
         watched = examples(*self.held_out) if self.held_out else None
@@ -302,11 +301,6 @@ class _Run:
         """Marks of all that the checkpoint was trained on, and its base before it."""
         marks, before = text_marks(self.training.collection, self.negatives.texts()), self.encoder.folder / MARKS
         return np.union1d(marks, np.load(before)) if before.is_file() else marks
-
-
-def _versions(collection: Collection) -> list[tuple[str, str]]:
-    """Question and language of each query."""
-    return list(zip(collection.queries.questions, collection.queries.languages, strict=True))
 
 
 def _single(encoder: AnyEncoder) -> SentenceEncoder:
