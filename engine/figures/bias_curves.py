@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import polars as pl
 
 from engine.bias import MEASURES
-from engine.figures.style import ACCENT, GREY, INK, finish, span
+from engine.figures.style import ACCENT, GREY, INK, error_bars, finish, span
 
 
 def measure_curve(curves: pl.DataFrame, measure: str, *, base: float | None = None) -> go.Figure:
@@ -27,15 +27,7 @@ def measure_curve(curves: pl.DataFrame, measure: str, *, base: float | None = No
             mode="lines+markers",
             line={"color": INK, "width": 2.5},
             marker={"size": 7},
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [high - value for high, value in zip(info.highs, info.values, strict=True)],
-                "arrayminus": [value - low for low, value in zip(info.lows, info.values, strict=True)],
-                "color": INK,
-                "thickness": 1.5,
-                "width": 4,
-            },
+            error_y=error_bars(info.values, info.lows, info.highs, INK),
             hovertext=info.hover,
             hoverinfo="text",
         )

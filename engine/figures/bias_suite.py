@@ -11,7 +11,7 @@ import polars as pl
 from plotly.subplots import make_subplots
 
 from engine.bias import DIRECTIONS, MEASURES, OUTCOMES
-from engine.figures.style import ACCENT, GREY, INK, finish, name_of
+from engine.figures.style import ACCENT, GREY, INK, error_bars, finish, name_of
 from engine.sweeps.prose import LEVEL, p_value
 
 LIGHT_INK = "#8fc1e6"
@@ -190,15 +190,9 @@ def document_places(places: pl.DataFrame, pushed: pl.DataFrame) -> go.Figure:
             mode="markers",
             name=name,
             marker={"color": colour, "size": 11},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [row.high - row.place for row in rows],
-                "arrayminus": [row.place - row.low for row in rows],
-                "color": colour,
-                "thickness": 2,
-                "width": 4,
-            },
+            error_x=error_bars(
+                [row.place for row in rows], [row.low for row in rows], [row.high for row in rows], colour, thickness=2
+            ),
             hovertext=[row.hover for row in rows],
             hoverinfo="text",
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 import polars as pl
 
-from engine.figures.style import ACCENT, GREY, INK, STRIP, finish, span
+from engine.figures.style import ACCENT, GREY, INK, STRIP, error_bars, finish, span
 from engine.ranks.metrics import METRICS, label
 from engine.sweeps.beside import Level, adjusted_curves, levels
 from engine.sweeps.results import curve
@@ -216,15 +216,7 @@ def _add_bars(figure: go.Figure, info: _BarsInfo, colour: str) -> None:
     figure.add_scatter(
         x=info.alphas,
         y=info.values,
-        error_y={
-            "type": "data",
-            "symmetric": False,
-            "array": [high - value for high, value in zip(info.highs, info.values, strict=True)],
-            "arrayminus": [value - low for low, value in zip(info.lows, info.values, strict=True)],
-            "color": colour,
-            "thickness": 1.5,
-            "width": 4,
-        },
+        error_y=error_bars(info.values, info.lows, info.highs, colour),
         mode="markers",
         marker={"size": 1, "color": colour},
         opacity=0.7,

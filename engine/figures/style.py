@@ -24,6 +24,29 @@ STRIP = "strip"
 """Name of the annotation that stands above a plot and names what has no place on its axis."""
 
 
+def error_bars(
+    values: Sequence[float], lows: Sequence[float], highs: Sequence[float], colour: str, thickness: float = 1.5
+) -> dict[str, object]:
+    """Plotly's asymmetric error bars, from each value to the ends of its interval.
+
+    Args:
+        values: What the bars stand at.
+        lows: Lower ends.
+        highs: Upper ends.
+        colour: Of the bars.
+        thickness: Of the bars, in pixels.
+    """
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for high, value in zip(highs, values, strict=True)],
+        "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
+        "color": colour,
+        "thickness": thickness,
+        "width": 4,
+    }
+
+
 def finish(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
     """Give a figure its height (pixels), margins, transparent ground, and a legend above it if it has one."""
     figure.update_layout(
