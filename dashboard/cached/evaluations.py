@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from engine.encoders.encoder import Options
 from engine.evaluation.manifest import EvaluationManifest, OpenedAs
 from engine.ranks import metrics
 from engine.ranks.schema import in_corpus
+from engine.storage.digest import is_digest
 
 TEXTS_PER_SECOND = 40  # of the default encoder on two CPU cores
 _OF_COLLECTION = {"collection", "every", "skip_invalid", "keep_identical_ids", "split"}
@@ -136,8 +136,7 @@ def can_search(listed: Listed) -> bool:
     opened = listed.manifest.opened_as
     if opened is None or opened.encoder is None:
         return False
-    is_key = re.fullmatch(r"[0-9a-f]{32}", opened.encoder) is not None
-    return not is_key or store().path("checkpoints", opened.encoder).is_dir()
+    return not is_digest(opened.encoder) or store().path("checkpoints", opened.encoder).is_dir()
 
 
 def has_top(listed: Listed) -> bool:

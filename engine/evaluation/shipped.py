@@ -28,7 +28,7 @@ from engine.evaluation.packed import (
     unpack_top,
 )
 from engine.ranks.schema import TOP
-from engine.storage.manifest import write_manifest
+from engine.storage.manifest import read_manifest, write_manifest
 from engine.storage.store import Store
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_ranks(key: str, manifest: EvaluationManifest, store: Store) -> pl.DataF
     Raises:
         InputError: If a file is missing or damaged.
     """
-    return ranks_frame(_ranks(key, store), _judgements(key, manifest, store))
+    return ranks_frame(_ranks_at(store.path("ranks", key).parent, key), _judgements(key, manifest, store))
 
 
 def read_top(key: str, manifest: EvaluationManifest, store: Store) -> pl.DataFrame:
@@ -76,7 +76,7 @@ def read_top(key: str, manifest: EvaluationManifest, store: Store) -> pl.DataFra
         return pl.DataFrame(schema=TOP)
     languages = manifest.collection.document_languages or manifest.collection.languages
     judgements = _judgements(key, manifest, store)
-    docs = _top(key, store)
+    docs = _top_at(store.path("ranks", key).parent, key, manifest.collection.queries)
     return top_frame(docs, judgements, lambda doc: languages[bisect_right(packed.starts, doc) - 1])
 
 
@@ -139,21 +139,11 @@ def _ranks_at(folder: Path, key: str) -> Ranks:
     return unpack_ranks(raw, _ranks_at(folder, packed.model) if packed.model else None)
 
 
-def _ranks(key: str, store: Store) -> Ranks:
-    return _ranks_at(store.path("ranks", key).parent, key)
-
-
 @lru_cache(maxsize=4)
 def _top_at(folder: Path, key: str, queries: int) -> NDArray[np.int64]:
     packed, raw = _read_packed(folder / key), _bytes(folder / key / _TOP)
     model = _top_at(folder, packed.top_model, queries) if packed.top_model else None
     return unpack_top(raw, queries, packed.places, model)
-
-
-def _top(key: str, store: Store) -> NDArray[np.int64]:
-    folder = store.path("ranks", key).parent
-    manifest = EvaluationManifest.read(store.manifest("ranks", key), f"evaluation {key[:12]}")
-    return _top_at(folder, key, manifest.collection.queries)
 
 
 @lru_cache(maxsize=4)
@@ -173,8 +163,7 @@ def _judgements_file(folder: Path, manifest: EvaluationManifest) -> Path:
 
 
 def _read_packed(folder: Path) -> PackedAs:
-    values = json.loads(_bytes(folder / "manifest.json"))
-    return _packed(EvaluationManifest.read(values, f"evaluation {folder.name[:12]}"))
+    return _packed(EvaluationManifest.read(read_manifest(folder), f"evaluation {folder.name[:12]}"))
 
 
 def _packed(manifest: EvaluationManifest) -> PackedAs:

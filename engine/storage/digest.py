@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ def digest(*values: object) -> str:
     state = hashlib.sha256()
     _feed(state, values)
     return state.hexdigest()[:32]
+
+
+def is_digest(text: str) -> bool:
+    """Whether a text has the form of what `digest` gives."""
+    return re.fullmatch(r"[0-9a-f]{32}", text) is not None
 
 
 def file_digest(path: Path) -> str:

@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from engine.errors import EngineError, InputError
@@ -46,22 +46,33 @@ def output(folder: Path, *, force: bool, known: Collection[str] = ()) -> Iterato
         InputError: If the folder may not be replaced or cannot be written.
     """
     check_free(folder, force=force)
-    with _disk_faults(folder), making(folder, replace=True) as made, _disk_faults(folder):  # within: still full
+    outside, within = (disk_faults(folder, _cannot_write) for _ in range(2))  # within, the disk is still full
+    with outside, making(folder, replace=True) as made, within:
         yield made
         _check_replaceable(folder, made, known)
 
 
+def _cannot_write(fault: OSError, folder: Path) -> InputError:
+    return InputError(f"{folder}: cannot be written ({fault.strerror or fault}); give another place")
+
+
 @contextlib.contextmanager
-def _disk_faults(folder: Path) -> Iterator[None]:
+def disk_faults(place: Path, told: Callable[[OSError, Path], EngineError]) -> Iterator[None]:
+    """Tell where something cannot be written, by whatever error a library raises.
+
+    Args:
+        place: Where the write is to go.
+        told: The error to raise, from what the system answered and the place.
+    """
     try:
         yield
     except Exception as error:
-        if (fault := disk_fault(error, folder)) is None:
+        if (fault := _disk_fault(error, place)) is None:
             raise
-        raise InputError(f"{folder}: cannot be written ({fault.strerror or fault}); give another place") from error
+        raise told(fault, place) from error
 
 
-def disk_fault(error: Exception, place: Path) -> OSError | None:
+def _disk_fault(error: Exception, place: Path) -> OSError | None:
     """What the system answered to a write that failed; None for an error of another kind.
 
     Libraries tell it in their own ways: those written in Rust (safetensors, polars) within their message, numpy and

@@ -26,7 +26,7 @@ from platformdirs import user_cache_dir
 
 from engine.errors import StoreError, WriteError
 from engine.storage.digest import file_digest
-from engine.storage.folders import claimed, disk_fault, is_abandoned, making, remove_abandoned
+from engine.storage.folders import claimed, disk_faults, is_abandoned, making, remove_abandoned
 from engine.storage.manifest import MANIFEST, read_manifest, write_manifest
 
 Kind = Literal["collections", "encoders", "embeddings", "checkpoints", "ranks", "imports", "runs"]
@@ -168,7 +168,7 @@ class Store:
         if hashlib.sha256(content).hexdigest() == expected:
             file = self.path(kind, key) / name
             temporary = file.with_name(f".{name}-{uuid.uuid4().hex[:8]}")
-            with _disk_faults(file):
+            with disk_faults(file, disk_error):
                 temporary.write_bytes(content)
                 temporary.replace(file)
 
@@ -202,7 +202,7 @@ class Store:
             WriteError: If the disk is full or the cache cannot be written; nothing stored is touched.
         """
         final = self._own(kind, key)
-        with _disk_faults(final), making(final, replace=False) as made, _disk_faults(final):
+        with disk_faults(final, disk_error), making(final, replace=False) as made, disk_faults(final, disk_error):
             yield made
             write_manifest(made, {"schema": SCHEMA_VERSION, **about})
 
@@ -214,7 +214,7 @@ class Store:
             WriteError: If the disk is full or the cache cannot be written.
         """
         folder = self.root / kind / f"{_PARTIAL}{key}"
-        with _disk_faults(folder), claimed(folder):
+        with disk_faults(folder, disk_error), claimed(folder):
             yield folder
 
     def discard_partial(self, kind: Kind, key: str) -> None:
@@ -260,7 +260,7 @@ class Store:
         """
         temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
         try:
-            with _disk_faults(path):
+            with disk_faults(path, disk_error):
                 with temporary.open("wb") as file:
                     np.save(file, array, allow_pickle=False)
                 temporary.replace(path)
@@ -286,14 +286,3 @@ def disk_error(error: OSError, path: Path) -> WriteError:
     """The error to raise when something in the cache cannot be written: one line that says what to do."""
     what = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
     return WriteError(f"{path}: cannot be written, {what}; free space or set HYBRID_BATCH_CACHE to another folder")
-
-
-@contextlib.contextmanager
-def _disk_faults(path: Path) -> Iterator[None]:
-    """Raise a `WriteError` where something cannot be written, by whatever error a library tells it."""
-    try:
-        yield
-    except Exception as error:
-        if (fault := disk_fault(error, path)) is None:
-            raise
-        raise disk_error(fault, path) from error
