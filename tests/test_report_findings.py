@@ -12,6 +12,7 @@ from engine.errors import InputError
 from engine.evaluation.evaluate import evaluations, summarise
 from engine.figures.publication import Layout
 from engine.report import Findings, Request, as_arguments, bias_tables, claims, find_family, gather, results, sections
+from engine.report.findings import name_of
 from engine.storage.store import Store
 from engine.sweeps import uncertainty
 from engine.sweeps.prose import Difference
@@ -98,6 +99,16 @@ def test_a_difference_is_one_matrix_minus_the_other_and_marked_by_its_test(found
             assert float(cell.text.replace("−", "-")) == pytest.approx(100 * changes[row[0].text, code], abs=0.051)
             assert (cell.mark == "*") == (p[row[0].text, code] < 0.05)
     assert any(cell.mark for row in table.rows for cell in row)
+
+
+def test_every_system_has_a_name_of_its_own() -> None:
+    systems = [UNTRAINED, System("centred")]
+    systems += [System(name, alpha) for name in ("hybrid", "merge", "centred+hybrid") for alpha in (0.0, 0.5)]
+    assert [results._row_name(system) for system in systems[1:]] == [
+        *("centred", "0", "0.5", "merged, 0", "merged, 0.5", "centred+hybrid, 0", "centred+hybrid, 0.5")
+    ]
+    assert len({name_of(system) for system in systems}) == len(systems)
+    assert name_of(System("centred+hybrid", 0.5)) == "centred+hybrid at 0.5"
 
 
 def test_rank_distance_by_language_agrees_with_the_bias_module(found: Findings) -> None:

@@ -103,7 +103,8 @@ def name_of(system: System) -> str:
         return "the untrained encoder"
     if system.strategy == "hybrid":
         return f"alpha = {system.alpha:g}"
-    return f"merging at {system.alpha:g}" if system.strategy == "merge" else system.strategy
+    name = "merging" if system.strategy == "merge" else system.strategy
+    return name if system.alpha is None else f"{name} at {system.alpha:g}"
 
 
 def detailed(found: Findings) -> list[System]:

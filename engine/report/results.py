@@ -79,7 +79,8 @@ def _ordered(found: Findings) -> list[System]:
 def _row_name(system: System) -> str:
     if system.strategy == "hybrid":
         return f"{system.alpha:g}"
-    return f"merged, {system.alpha:g}" if system.strategy == "merge" else system.strategy
+    name = "merged" if system.strategy == "merge" else system.strategy
+    return name if system.alpha is None else f"{name}, {system.alpha:g}"
 
 
 def _setting_cell(
