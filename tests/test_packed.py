@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.commands.diagnosis import check
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation, summarise
 from engine.evaluation.packed import (
@@ -162,6 +163,9 @@ def test_a_damaged_entry_is_left_and_passed_over(members, shipped: Path, tmp_pat
     monkeypatch.setattr(storage, "SHIPPED", copy)
     assert Store(store.root).get("ranks", key) is None
     assert "comes with the project, is broken" in caplog.text
+    told = {finding.what: finding for finding in check(Store(store.root))}
+    assert told[f"ranks/{key[:8]}"].advice == "it came with the project: install it again"
+    assert told["cache/ranks"].state == "0 entries, 0 MB"  # what ships is not in the cache
     assert (copy / "ranks" / key / "ranks.xz").read_bytes() == b"x"
 
 

@@ -90,7 +90,7 @@ def _fetched(store: Store) -> Iterator[Finding]:
 def _cached(store: Store) -> Iterator[Finding]:
     yield _writable(store.root)
     for kind in _KINDS:
-        entries = sum(1 for _ in store.entries(kind))
+        entries = sum(not store.is_shipped(kind, key) for key, _ in store.entries(kind))
         yield Finding(f"cache/{kind}", f"{entries} entries, {_size(store.root / kind) / 1e6:.0f} MB")
     yield Finding("cache/runs", f"{len(all_runs(store))} runs, {_size(store.root / 'runs') / 1e6:.0f} MB")
     place = next(folder for folder in (store.root, *store.root.parents) if folder.exists())
@@ -114,11 +114,10 @@ def _writable(root: Path) -> Finding:
 def _broken(store: Store) -> Iterator[Finding]:
     for kind in _KINDS:
         for key, _about in store.entries(kind):
-            fault = store.fault(kind, key)
-            if fault:
-                yield Finding(
-                    f"{kind}/{key[:8]}", fault, good=False, advice="it is set aside and made anew when next used"
-                )
+            if fault := store.fault(kind, key):
+                own = "it is set aside and made anew when next used"
+                advice = "it came with the project: install it again" if store.is_shipped(kind, key) else own
+                yield Finding(f"{kind}/{key[:8]}", fault, good=False, advice=advice)
     for path in store.leftovers():
         state = f"left over, {_size(path) / 1e6:.0f} MB"
         advice = f"delete {path}" if store.is_set_aside(path) else "python -m engine doctor --clean removes it"
