@@ -11,7 +11,7 @@ import polars as pl
 from engine.figures.style import ACCENT, GREY, INK, STRIP, error_bars, finish, span
 from engine.ranks.metrics import METRICS, label
 from engine.sweeps.beside import Level, adjusted_curves, levels
-from engine.sweeps.results import curve
+from engine.sweeps.results import BETWEEN_THE_ENDS, curve
 
 SETTING_COLOURS = {"mono": "#8a5a9e", "cross": "#2a9d8f", "multi": INK, "rank_distance": ACCENT}
 Reference = tuple[float, float, str]
@@ -126,7 +126,7 @@ class _CurveInfo:
 def _get_curve_info(points: pl.DataFrame, column: str, selection: pl.DataFrame | None, beside: Beside) -> _CurveInfo:
     bars = None if selection is None else _get_bars_info(selection)
     hybrid = (pl.col("strategy") == "hybrid") & pl.col("alpha").is_not_null()
-    spanned = pl.col("alpha").is_not_null() & (pl.col("strategy").is_in(["hybrid", "merge"]) | beside.adjusted)
+    spanned = pl.col("alpha").is_not_null() & (pl.col("strategy").is_in(BETWEEN_THE_ENDS) | beside.adjusted)
     bar_ends = [*bars.lows, *bars.highs] if bars else []
     published = [value for _, value, _ in beside.references]
     low, high = span([*points.filter(spanned)[column].drop_nulls(), *published, *bar_ends])

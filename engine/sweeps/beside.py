@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from engine.significance.selection import LOWER_IS_BETTER
-from engine.sweeps.results import curve
+from engine.sweeps.results import BETWEEN_THE_ENDS, beside_ratios, curve
 from engine.training.adjusted import adjusted_by
-
-_RATIOS = ["hybrid", "merge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +40,7 @@ def levels(points: pl.DataFrame, column: str, base: float | None) -> list[Level]
         column: Which of its columns.
         base: The untrained encoder's value.
     """
-    known = points.filter(pl.col(column).is_not_null() & ~pl.col("strategy").is_in(_RATIOS))
-    means = known.group_by("strategy", "alpha").agg(pl.col(column).mean())
+    means = beside_ratios(points, [column]).filter(pl.col("strategy") != "merge").drop_nulls(column)
     rows = means.group_by("strategy").agg(low=pl.col(column).min(), high=pl.col(column).max()).sort("strategy").rows()
     adjusted = {name: adjusted_by(name) for name, _, _ in rows}
     named = {name for name, one in adjusted.items() if one is None}
@@ -58,6 +55,6 @@ def levels(points: pl.DataFrame, column: str, base: float | None) -> list[Level]
 
 def adjusted_curves(points: pl.DataFrame, column: str) -> dict[str, pl.DataFrame]:
     """Curves of the heads on adjusted vectors, frames of `results.curve` by strategy in the order of names."""
-    heads = points.filter(pl.col("alpha").is_not_null() & ~pl.col("strategy").is_in(_RATIOS))
+    heads = points.filter(pl.col("alpha").is_not_null() & ~pl.col("strategy").is_in(BETWEEN_THE_ENDS))
     curves = {strategy: curve(points, column, strategy) for strategy in sorted(set(heads["strategy"]))}
     return {strategy: frame for strategy, frame in curves.items() if frame.height}

@@ -109,18 +109,21 @@ def build(
             raise InputError(f"reference: {failures[0].label} failed: {failures[0].reason}")
     for name in ("ranks", "judgements", "answers"):
         shutil.rmtree(out / name, ignore_errors=True)
+    losses = []
     for place, group in enumerate(groups):
         progress("pack", place, len(groups))
-        pack(_members(group, store), out, place)
+        made = [(sweep, recipe, one) for sweep in group for _, recipe, one in evaluated(sweep, store)]
+        pack(_members(made), out, place)
+        losses += [_losses(sweep, recipe, store) for sweep, recipe, _ in made if recipe and recipe.strategy != "merge"]
     progress("pack", len(groups), len(groups))
-    losses = pl.concat([frame for sweep in sweeps for frame in _losses(sweep, store)], how="vertical_relaxed")
-    losses.unique(maintain_order=True).write_parquet(out / "losses.parquet", compression="zstd", statistics=False)
+    curves = pl.concat(losses, how="vertical_relaxed").unique(maintain_order=True)
+    curves.write_parquet(out / "losses.parquet", compression="zstd", statistics=False)
     return list(_answers(out))
 
 
-def _members(sweeps: Sequence[Sweep], store: Store) -> list[tuple[Recipe | None, Evaluation]]:
-    """The evaluations of sweeps on one collection that ship, each once."""
-    members = {one.key: (recipe, one) for sweep in sweeps for _, recipe, one in evaluated(sweep, store)}
+def _members(made: Sequence[tuple[Sweep, Recipe | None, Evaluation]]) -> list[tuple[Recipe | None, Evaluation]]:
+    """What ships of the evaluations of sweeps on one collection, each once."""
+    members = {one.key: (recipe, one) for _, recipe, one in made}
     return [(recipe, one) for recipe, one in members.values() if ships(recipe)]
 
 
@@ -157,15 +160,10 @@ def _settings(training: str, out: Path, store: Store, progress: Progress) -> Set
     return best(pl.read_csv(file))
 
 
-def _losses(sweep: Sweep, store: Store) -> list[pl.DataFrame]:
-    """The loss curve of every recipe that was trained."""
-    frames = []
-    for _, recipe, _ in evaluated(sweep, store):
-        if recipe is None or recipe.strategy == "merge":
-            continue
-        key = checkpoint_key(recipe)
-        steps = pl.DataFrame(read_training(store, key)["losses"], schema=["step", "loss"], orient="row")
-        about = {"training": sweep.training, "method": sweep.method, "strategy": recipe.strategy}
-        columns = {**about, "alpha": recipe.alpha, "seed": recipe.seed, "checkpoint": key}
-        frames.append(steps.select(*(pl.lit(value).alias(name) for name, value in columns.items()), "step", "loss"))
-    return frames
+def _losses(sweep: Sweep, recipe: Recipe, store: Store) -> pl.DataFrame:
+    """The loss curve of a recipe that was trained."""
+    key = checkpoint_key(recipe)
+    steps = pl.DataFrame(read_training(store, key)["losses"], schema=["step", "loss"], orient="row")
+    about = {"training": sweep.training, "method": sweep.method, "strategy": recipe.strategy}
+    columns = {**about, "alpha": recipe.alpha, "seed": recipe.seed, "checkpoint": key}
+    return steps.select(*(pl.lit(value).alias(name) for name, value in columns.items()), "step", "loss")

@@ -9,12 +9,12 @@ import polars as pl
 
 from engine.errors import InputError
 from engine.sweeps import kept, prose
+from engine.sweeps.reference import ENDS
 from engine.sweeps.results import Family, beside_ratios, curve, points, values
-from engine.training.adjusted import adjusted_by
+from engine.training.adjusted import adjusted_by, is_head_on_adjusted, without_head
 
 _FIGURES = [(metric, setting) for metric in kept.MEASURES for setting in ("mono", "cross", "multi")]
 _COLUMNS = [*(f"{setting}_{metric}" for metric, setting in _FIGURES), "rank_distance"]
-ENDS = (0.0, 0.5, 1.0)
 _HEADER = ["mono mAP", "cross mAP", "multi mAP", "mono R@1", "cross R@1", "multi R@1", "rank distance"]
 
 
@@ -79,8 +79,8 @@ def _beside_rows(family: Family, *, brief: bool) -> Iterator[list[str]]:
 def _on_adjusted(answers: kept.Kept) -> Iterator[str]:
     """What the ratio does beyond the mean, and what training adds to it."""
     labels = answers.contrasts["one"].unique().sort()
-    for strategy in sorted({label.partition(",")[0] for label in labels if "+hybrid" in label}):
-        plain = strategy.removesuffix("+hybrid")
+    for strategy in filter(is_head_on_adjusted, sorted({label.partition(",")[0] for label in labels})):
+        plain = without_head(strategy)
         adds = _contrast(answers, f"{strategy}, alpha = 0.5", plain, "map", "multi")
         yield (
             f"**{strategy}** (a head trained after each language's mean was subtracted): {_ends(answers, strategy)} "

@@ -22,6 +22,9 @@ from engine.storage.digest import digest
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import Recipe
 
+BETWEEN_THE_ENDS = ("hybrid", "merge")
+"""Strategies whose ratio leads from one end of the curve to the other: mixed batches, and merged checkpoints."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Family:
@@ -190,7 +193,7 @@ def means_by_ratio(points: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame
     Returns:
         `strategy`, `alpha` and the columns; sorted by strategy and alpha.
     """
-    kept = points.filter(pl.col("strategy").is_in(["hybrid", "merge"]) & pl.col("alpha").is_not_null())
+    kept = points.filter(pl.col("strategy").is_in(BETWEEN_THE_ENDS) & pl.col("alpha").is_not_null())
     return kept.group_by("strategy", "alpha").agg(pl.col(columns).mean()).sort("strategy", "alpha")
 
 

@@ -15,7 +15,7 @@ from engine.significance import QuestionSums, Resampled, compare, question_sums,
 from engine.sweeps import prose
 from engine.sweeps.prose import Difference
 from engine.sweeps.results import Family
-from engine.training.adjusted import adjusted_by
+from engine.training.adjusted import adjusted_by, is_head_on_adjusted, without_head
 
 
 class System(NamedTuple):
@@ -67,7 +67,7 @@ def resample_family(family: Family, metrics: Sequence[str], *, sums: Sums = eval
         metrics: Names of metrics; rank distance and bias are always there.
         sums: Where the sums of an evaluation come from, so that a caller can keep them.
     """
-    return {name: resample_system(members, metrics, sums=sums) for name, members in systems(family).items()}
+    return resample({name: [sums(one, metrics) for one in members] for name, members in systems(family).items()})
 
 
 def resample_system(
@@ -145,9 +145,8 @@ def contrasts(found: Mapping[System, Resampled]) -> pl.DataFrame:
     asked = [(system, best) for system in found if system.strategy != "hybrid"]
     for strategy in dict.fromkeys(system.strategy for system in found if system.alpha is not None):
         asked.append((System(strategy, 1.0), System(strategy, 0.0)))
-        adjusted = strategy.removesuffix("+hybrid")
-        if adjusted != strategy:
-            asked += [(system, System(adjusted)) for system in found if system.strategy == strategy]
+        if is_head_on_adjusted(strategy):
+            asked += [(system, System(without_head(strategy))) for system in found if system.strategy == strategy]
     return pl.concat(
         compare(_macro(found[one]), _macro(found[other])).select(
             pl.lit(one.label).alias("one"), pl.lit(other.label).alias("other"), pl.all()

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 NAMES = "centred, lir-1, lir-2, ... (each also with -transductive, +hybrid, or both)"
 """The names that are allowed, for messages."""
 
-_NAME = re.compile(r"(?:centred|lir-(?P<directions>[1-9]\d{0,2}))(?P<transductive>-transductive)?(?P<head>\+hybrid)?")
+_HEAD = "+hybrid"
+_NAME = re.compile(
+    rf"(?:centred|lir-(?P<directions>[1-9]\d{{0,2}}))(?P<transductive>-transductive)?(?P<head>{re.escape(_HEAD)})?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,17 @@ class Adjusted:
         }
         estimated = LanguageAdjustment.estimate(self.directions, vectors, languages)
         return replace(estimated, transductive=self.transductive, before_head=self.head)
+
+
+def is_head_on_adjusted(strategy: str) -> bool:
+    """Whether a strategy trains a head on adjusted vectors."""
+    adjusted = adjusted_by(strategy)
+    return adjusted is not None and adjusted.head
+
+
+def without_head(strategy: str) -> str:
+    """The strategy that adjusts the vectors alike and trains nothing."""
+    return strategy.removesuffix(_HEAD)
 
 
 def adjusted_by(strategy: str) -> Adjusted | None:

@@ -19,6 +19,7 @@ from engine.ranks.pairs import language_order
 from engine.storage import jobs
 from engine.sweeps import prose, results
 from engine.sweeps.uncertainty import UNTRAINED, System, systems
+from engine.training.adjusted import is_head_on_adjusted
 
 UNTRAINED_NAME = "the untrained encoder"
 _DEMO = "demo"
@@ -115,31 +116,29 @@ def pick_reference(family: results.Family, points: pl.DataFrame) -> Side:
     others = {system.label: system for system in systems(family) if system.alpha is None and system != UNTRAINED}
     name = st.selectbox("Compare with", [*options, *others], key="reference", bind="query-params", width=240)
     if name in others:
-        return _without_ratio(others[name], family)
+        return _without_ratio(others[name], points)
     if name == UNTRAINED_NAME:
         values = results.values(family.base)
         return Side(name, values, cached.pairs(family.base.key), False, family.base.key, None, UNTRAINED)
     return at(family, points, trained[options.index(name) - len(options) + len(trained)])
 
 
-def _without_ratio(system: System, family: results.Family) -> Side:
+def _without_ratio(system: System, points: pl.DataFrame) -> Side:
     """What holds for a baseline: means over its seeds."""
-    members = systems(family)[system]
-    scores = [results.values(one) for one in members]
-    values = {
-        name: sum(row[name] for row in scores) / len(scores)
-        for name in scores[0]
-        if all(row[name] is not None for row in scores)
-    }
-    pairs = results.mean_pairs([cached.pairs(one.key) for one in members])
-    return Side(system.label, values, pairs, False, members[0].key, None, system)
+    own = points.filter((pl.col("strategy") == system.strategy) & pl.col("alpha").is_null())
+    values = {column: own[column].mean() for column in _score_columns(points) if not own[column].null_count()}
+    keys = own["key"].to_list()
+    return Side(system.label, values, results.mean_pairs(list(map(cached.pairs, keys))), False, keys[0], None, system)
+
+
+def _score_columns(points: pl.DataFrame) -> list[str]:
+    return [column for column in points.columns if column not in ("key", "strategy", "alpha", "seed")]
 
 
 def at(family: results.Family, points: pl.DataFrame, alpha: float) -> Side:
     """What holds at a ratio: measured, or interpolated between the trained ratios next to it."""
     name = f"alpha = {alpha:g}"
-    columns = [column for column in points.columns if column not in ("key", "strategy", "alpha", "seed")]
-    found = {column: results.at(results.curve(points, column), alpha) for column in columns}
+    found = {column: results.at(results.curve(points, column), alpha) for column in _score_columns(points)}
     values = {column: value[0] for column, value in found.items() if value is not None}
     hybrid = points.filter((pl.col("strategy") == "hybrid") & pl.col("alpha").is_not_null())
     if hybrid.is_empty():
@@ -175,7 +174,6 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
     columns = {f"{setting}_{metric}": f"{setting} {label(metric)}" for setting in ("mono", "cross", "multi")}
     columns["rank_distance"] = "rank distance"
     published = {column: paper_points(family.collection, column) for column in columns}
-    heads = points.filter(pl.col("strategy").str.ends_with("+hybrid"))
     with st.container(horizontal=True):
         drawn = any(published.values()) and st.toggle(
             "Draw the hybrid-batch paper's points on the same axes",
@@ -184,7 +182,7 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
             help="arXiv 2408.10536 trained all weights of other encoders on other data and printed three ratios: "
             "compare the shapes. Without this switch each axis spans our values, and the paper's stand below it.",
         )
-        adjusted = not heads.is_empty() and st.toggle(
+        adjusted = any(map(is_head_on_adjusted, points["strategy"].unique())) and st.toggle(
             "Draw heads on centred vectors on the same axes",
             key="adjusted",
             bind="query-params",
