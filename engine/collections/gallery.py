@@ -30,10 +30,6 @@ GALLERY: dict[Part, str] = {
 """Collections of pictures that come with packages."""
 
 LANGUAGES = ("ar", "de", "en", "es", "fa", "fr", "id", "it", "ja", "ko", "pt", "ru", "tr", "zh")
-ATTRIBUTION = "Drawings: Twemoji, CC BY 4.0 (creativecommons.org/licenses/by/4.0); names: Unicode CLDR"
-
-GALLERY_SETTINGS = {"batch_size": 100, "steps": 600}
-"""Settings for training on `gallery-train`."""
 
 _EVALUATED = 25  # per cent of the groups of concepts
 _FULLY_QUALIFIED = 2  # status in the package `emoji`; others repeat a drawing

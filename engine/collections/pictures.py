@@ -21,9 +21,6 @@ PICTURE = "zxx"
 MOST_PIXELS = 100_000_000
 """Pixels of the largest picture that is opened; more is taken for a decompression bomb."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
-"""Endings of picture files' names."""
-
 _BACKGROUND = (255, 255, 255)
 _FAULTS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError)  # of broken files in Pillow
 _CHECK_SIDE = 64  # a JPEG is checked at about this size, which takes a fraction of the time
