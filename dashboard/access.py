@@ -14,6 +14,7 @@ from pathlib import Path
 import streamlit as st
 
 from engine import InputError, Store
+from engine.collections.pair_filter import PairFilter
 
 FOLDERS = "HYBRID_BATCH_FOLDERS"
 
@@ -64,10 +65,11 @@ def check_name(name: str) -> str:
     """Return a typed name of a collection or an encoder; one that is a path must be `permitted`.
 
     Raises:
-        InputError: If it is a path outside the owner's folders.
+        InputError: If it is a path outside the owner's folders, or its filter of pairs is none.
     """
-    if name.startswith(("/", ".", "~")) or (os.sep in name and _exists(name)):
-        permitted(name)
+    place, _ = PairFilter.parse(name)
+    if place.startswith(("/", ".", "~")) or (os.sep in place and _exists(place)):
+        permitted(place)
     return name
 
 

@@ -51,6 +51,16 @@ def test_a_link_is_judged_by_where_it_leads(owner: Path, tmp_path: Path) -> None
     assert access.permitted(str(owner / "mine")) == owner / "mine"
 
 
+def test_a_filter_of_pairs_does_not_hide_a_path(owner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").mkdir()
+    monkeypatch.chdir(owner)
+    for place in (tmp_path / "secret", "up/../../secret", "../secret"):
+        (owner / "up").mkdir(exist_ok=True)
+        with pytest.raises(InputError, match="paths must be under"):
+            access.check_name(f"{place}:lang=de")
+    assert access.check_name(f"{owner}:lang=de") == f"{owner}:lang=de"
+
+
 def test_a_folders_own_links_must_stay_inside(owner: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("token", encoding="utf-8")
     (owner / "sub").mkdir()

@@ -74,7 +74,8 @@ def _of_judged(items: Iterable[Item]) -> list[Item]:
     items = list(items)
     pictured = {item.subject for item in items if item.language == PICTURE}
     captioned = {item.subject for item in items if item.language != PICTURE}
-    return [item for item in items if item.subject in pictured & captioned]
+    judged = pictured & captioned
+    return [item for item in items if item.subject in judged]
 
 
 def _questions(items: Iterable[Item]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from engine.collections.faults import Faults
 from engine.collections.gallery import GALLERY, gallery
 from engine.collections.miracl import read_miracl
 from engine.collections.miracl_source import SPLITS, find_miracl, is_miracl
+from engine.collections.pair_filter import PairFilter
 from engine.collections.reading import read_collection
 from engine.collections.splits import Purpose, SplitChoice
 from engine.collections.structures import Collection
@@ -28,7 +29,8 @@ def open_collection(
     """Read a collection.
 
     Args:
-        name: A catalog name that has been fetched (of MIRACL with its languages, `miracl:bn+sw`), or a folder.
+        name: A catalog name that has been fetched (of MIRACL with its languages, `miracl:bn+sw`), or a folder (of pairs
+            from the web with a filter, `laion:languages=de+en:similarity=0.28`).
         store: Where fetched collections are.
         every: Keep every n-th paragraph only; 1 keeps all.
         skip_invalid: Leave unusable rows out and count them.
@@ -38,14 +40,16 @@ def open_collection(
     Raises:
         InputError: If it is not fetched, is no folder, or cannot be read.
     """
+    place, pairs = PairFilter.parse(name)
     if name in GALLERY:
         return gallery("gallery" if name == "gallery" else "gallery-train").every(every)
     choice = SplitChoice(split, purpose)
     if is_miracl(name):
         taken = choice.take(Path(name), SPLITS)
         return read_miracl(name, find_miracl(name, taken, store), taken, Faults(skip_invalid)).every(every)
-    folder, given = _folder_of(name, store), name if name in COLLECTIONS or name in SHIPPED else None
-    return read_collection(folder, given, skip_invalid=skip_invalid, split=choice).every(every)
+    folder = _folder_of(place, store)
+    given = pairs.name(place if place in COLLECTIONS or place in SHIPPED else folder.resolve().name)
+    return read_collection(folder, given, skip_invalid=skip_invalid, split=choice, pairs=pairs).every(every)
 
 
 def _folder_of(name: str, store: Store) -> Path:

@@ -11,8 +11,10 @@ from pathlib import Path
 from engine.collections.beir import CORPUS, read_beir
 from engine.collections.captioned import captions_file, read_captioned
 from engine.collections.faults import Faults
+from engine.collections.pair_filter import EVERY_PAIR, PairFilter
 from engine.collections.splits import SplitChoice
 from engine.collections.structures import Collection
+from engine.collections.webdataset import read_webdataset, shards
 from engine.collections.xquad_r import read_xquad_r
 from engine.errors import InputError
 
@@ -20,26 +22,38 @@ _USUAL = SplitChoice()
 
 
 def read_collection(
-    folder: Path, name: str | None = None, *, skip_invalid: bool = False, split: SplitChoice = _USUAL
+    folder: Path,
+    name: str | None = None,
+    *,
+    skip_invalid: bool = False,
+    split: SplitChoice = _USUAL,
+    pairs: PairFilter = EVERY_PAIR,
 ) -> Collection:
     """Read a collection from a folder.
 
     Args:
-        folder: An XQuAD-R folder, a BEIR folder, or captions beside pictures; which one is seen from its files.
+        folder: An XQuAD-R folder, a BEIR folder, captions beside pictures, or webdataset shards; which one is seen from
+            its files.
         name: What to call it; by default the folder's name.
         skip_invalid: Leave unusable rows out and count them instead of raising.
         split: Which judgements of a BEIR folder are read.
+        pairs: Which pairs of shards are taken.
 
     Raises:
-        InputError: If the folder is missing, holds none of these, or a file has a fault.
+        InputError: If the folder is missing, holds none of these, a file has a fault, or a split or pairs are chosen
+            where there is nothing to choose from.
     """
     folder, name = Path(folder), name or Path(folder).resolve().name
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give a folder with <language>.json files or a BEIR folder")
     try:
         if (folder / CORPUS).exists():
+            pairs.refuse(folder)
             return read_beir(folder, name, Faults(skip_invalid), split)
         split.refuse(folder)
+        if shards(folder):
+            return read_webdataset(folder, name, Faults(skip_invalid), pairs)
+        pairs.refuse(folder)
         if captions_file(folder) is not None:
             return read_captioned(folder, name, Faults(skip_invalid))
         return read_xquad_r(folder, name, Faults(skip_invalid))

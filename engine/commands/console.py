@@ -71,11 +71,6 @@ def write(path: Path, text: str) -> None:
         ) from error
 
 
-def name_or_path(name: str) -> str:
-    """A folder's whole path, which holds wherever it is read; any other name as it is."""
-    return str(Path(name).resolve()) if Path(name).is_dir() else name
-
-
 def names(text: str) -> list[str]:
     """Names by commas."""
     return [name.strip() for name in text.split(",") if name.strip()]
@@ -115,6 +110,18 @@ def add_keep_identical_ids(parser: argparse.ArgumentParser) -> None:
         "--keep-identical-ids",
         action="store_true",
         help="let a query retrieve the document of its own id; default: it is left out of its own ranking",
+    )
+
+
+def add_lang(parser: argparse.ArgumentParser, of: str) -> None:
+    """Add the option that says in which language captions are whose metadata do not.
+
+    Args:
+        parser: The command's.
+        of: Of which collection, such as "--train".
+    """
+    parser.add_argument(
+        "--lang", metavar="L", help=f"of shards or embeddings in {of}: language of captions without a LANGUAGE"
     )
 
 

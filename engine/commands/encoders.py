@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from engine.commands.console import name_or_path
+from engine.collections.pair_filter import name_or_path
 
 if TYPE_CHECKING:
     from engine.encoders.encoder import Options

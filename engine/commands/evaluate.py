@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.collections.pair_filter import name_or_path
 from engine.commands.console import (
     add_keep_identical_ids,
+    add_lang,
     check_writable,
-    name_or_path,
     names,
     out,
     say_notes,
@@ -40,6 +41,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--document-prompt", metavar="TEXT", help="in place of the model's own")
     evaluate.add_argument("--split", metavar="S", help="split of a BEIR folder; default: test, dev or validation")
     evaluate.add_argument("--skip-invalid", action="store_true", help="leave unusable rows out, counted and reported")
+    add_lang(evaluate, "--collection")
     add_keep_identical_ids(evaluate)
     evaluate.set_defaults(command=_evaluate)
 
@@ -66,7 +68,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     collection = collection.with_identical_ids() if options.keep_identical_ids else collection
     say_split("evaluated on", collection)
     opened_as = OpenedAs(
-        collection=name_or_path(name),
+        collection=name,
         every=options.every,
         skip_invalid=options.skip_invalid,
         keep_identical_ids=options.keep_identical_ids,
@@ -95,7 +97,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _collection_name(options: argparse.Namespace) -> str:
-    """The collection's name, with the languages of MIRACL in it."""
+    """The collection's name, with the languages of MIRACL or the filter of pairs in it."""
     from engine.collections.miracl_source import NAME, miracl_name
     from engine.errors import InputError
 
@@ -103,7 +105,7 @@ def _collection_name(options: argparse.Namespace) -> str:
         return miracl_name(options.languages or [])
     if options.languages:
         raise InputError(f"--languages is for the collection {NAME}; {options.collection} is evaluated whole")
-    return str(options.collection)
+    return name_or_path(options.collection, options.lang)
 
 
 def _print_summary(evaluation: Evaluation, summary: Summary) -> None:

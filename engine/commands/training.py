@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from engine.collections.pair_filter import name_or_path
 from engine.commands.console import (
     add_keep_identical_ids,
+    add_lang,
     err,
-    name_or_path,
     names,
     numbers,
     out,
@@ -68,7 +69,8 @@ def _train(options: argparse.Namespace) -> None:
     encoder = open_encoder(encoder_name(options), store, options=encoder_options(options))
     skip = options.skip_invalid
     held_apart = [open_collection(name, store, skip_invalid=skip, split=options.split) for name in options.eval]
-    trained_on = open_collection(options.train, store, skip_invalid=skip, split=options.train_split, purpose="training")
+    name = name_or_path(options.train, options.lang)
+    trained_on = open_collection(name, store, skip_invalid=skip, split=options.train_split, purpose="training")
     say_split("trained on", trained_on)
     training = TrainingSet.without_leaks(trained_on, held_apart, allowed=options.allow_leaks)
     recipe = make_recipe(
@@ -100,7 +102,7 @@ def _sweep(options: argparse.Namespace) -> None:
 
     sweep = Sweep(
         encoder=encoder_name(options),
-        training=name_or_path(options.train),
+        training=name_or_path(options.train, options.lang),
         evaluations=tuple(map(name_or_path, options.eval)),
         alphas=tuple(options.alphas),
         seeds=tuple(options.seeds),
@@ -168,6 +170,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-leaks", action="store_true", help="train on texts that are evaluated on too; no longer zero-shot"
     )
+    add_lang(parser, "--train")
     parser.add_argument("--train-split", metavar="S", help="split of a BEIR folder to train on; default: train")
     parser.add_argument("--split", metavar="S", help="split to evaluate on; default: test, dev or validation")
     parser.add_argument(

@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from engine.collections.digest import collection_digest
+from engine.collections.pair_filter import name_or_path
 from engine.collections.structures import SETTINGS
 from engine.evaluation.evaluate import write_evaluation
 from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, ImportOrigin, OpenedAs
@@ -91,8 +92,9 @@ def known_collection(name: str, store: Store, *, skip_invalid: bool = False) -> 
         "identical_ids": collection.identical_ids,
         "absent": 0 if collection.absent is None else int(collection.absent.sum()),
     }
-    path = str(Path(name).resolve()) if Path(name).is_dir() else name
-    return Known(about, names, qrels, {"collection": path, "every": 1, "skip_invalid": skip_invalid}), names
+    return Known(
+        about, names, qrels, {"collection": name_or_path(name), "every": 1, "skip_invalid": skip_invalid}
+    ), names
 
 
 def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bool]:

@@ -1,0 +1,50 @@
+"""Pairs of captions and pictures as they come from the web: webdataset shards, and folders of embeddings."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+Files = Mapping[str, bytes]
+"""The files of one pair in a shard, by ending."""
+
+
+def drawn(number: int, kind: str = "JPEG") -> bytes:
+    """A small picture of two colours, different for each number."""
+    picture = Image.new("RGB", (24, 24), (number * 37 % 256, number * 91 % 256, 200))
+    picture.paste((number * 53 % 256, 255 - number * 17 % 256, 20), (0, 0, 12, 24))
+    content = io.BytesIO()
+    picture.save(content, kind)
+    return content.getvalue()
+
+
+def pair(number: int, caption: str, language: str | None = "en", kind: str = "JPEG", **more: Any) -> Files:
+    """A picture, its caption and its metadata, as img2dataset writes them."""
+    ending = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}[kind]
+    metadata = {"caption": caption, "url": f"http://a.invalid/{number}.jpg", "key": f"{number:09d}", **more}
+    metadata |= {} if language is None else {"LANGUAGE": language}
+    return {ending: drawn(number, kind), "txt": caption.encode(), "json": json.dumps(metadata, indent=4).encode()}
+
+
+def pairs(count: int, languages: Sequence[str] = ("de", "en")) -> list[Files]:
+    """Pairs whose languages take turns."""
+    spoken = [languages[number % len(languages)] for number in range(count)]
+    return [pair(number, f"picture {number} in {code}", code) for number, code in enumerate(spoken)]
+
+
+def write_shard(file: Path, samples: Sequence[Files], first: int = 0) -> Path:
+    """Write a shard; its keys are numbers from `first` on, in nine digits."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w") as archive:
+        for number, files in enumerate(samples, first):
+            for ending, content in files.items():
+                member = tarfile.TarInfo(f"{number:09d}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    return file
