@@ -84,6 +84,23 @@ def tiny_xlm_roberta(
     more: Sequence[torch.nn.Module] = (),
 ) -> Path:
     """Make a checkpoint of XLM-RoBERTa's architecture with a Unigram tokenizer; arguments as for `tiny_bert`."""
+    tokenizer = unigram_tokenizer(*languages)
+    torch.manual_seed(seed)
+    config = XLMRobertaConfig(
+        **_SIZES,
+        vocab_size=len(tokenizer),
+        max_position_embeddings=LONGEST + 2,  # XLM-R counts positions from the padding id + 1
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+    _save(XLMRobertaModel(config), tokenizer, folder)
+    return _with_modules(folder, prompts, more) if as_sentence_transformer else folder
+
+
+def unigram_tokenizer(*languages: str) -> PreTrainedTokenizerFast:
+    """A Unigram tokenizer with XLM-RoBERTa's special tokens that knows the words of `SENTENCES`."""
     special = ["<s>", "<pad>", "</s>", "<unk>"]
     normalizer, splitter = normalizers.NFKC(), pre_tokenizers.Metaspace()
     words = _words(languages, normalizer, splitter)
@@ -98,18 +115,7 @@ def tiny_xlm_roberta(
     )
     names = dict(zip(("cls_token", "pad_token", "sep_token", "unk_token"), special, strict=True))
     names |= {"bos_token": "<s>", "eos_token": "</s>", "mask_token": "<mask>"}
-    torch.manual_seed(seed)
-    config = XLMRobertaConfig(
-        **_SIZES,
-        vocab_size=tokenizer.get_vocab_size(),
-        max_position_embeddings=LONGEST + 2,  # XLM-R counts positions from the padding id + 1
-        type_vocab_size=1,
-        pad_token_id=1,
-        bos_token_id=0,
-        eos_token_id=2,
-    )
-    _save(XLMRobertaModel(config), PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names), folder)
-    return _with_modules(folder, prompts, more) if as_sentence_transformer else folder
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
 
 
 def change_file(file: Path, at: int = -1) -> None:

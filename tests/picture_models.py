@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from tests.checkpoints import unigram_tokenizer
+
 
 def clip_folder(folder: Path, size: int = 16) -> Path:
     """A CLIP model of 16 dimensions with letters as tokens, 32 x 32 pixels."""
@@ -26,6 +28,25 @@ def clip_folder(folder: Path, size: int = 16) -> Path:
     tokenizer = CLIPTokenizer({word: i for i, word in enumerate(words)}, [], model_max_length=20)
     images = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     CLIPProcessor(images, tokenizer).save_pretrained(folder)
+    return folder
+
+
+def siglip_folder(folder: Path) -> Path:
+    """A SigLIP model of 16 dimensions whose texts have 12 tokens, 32 x 32 pixels."""
+    from transformers import SiglipConfig, SiglipModel, SiglipProcessor
+    from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+    torch.manual_seed(2)
+    layer = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    tokenizer = unigram_tokenizer("de", "en")
+    tokenizer.model_input_names = ["input_ids"]  # SigLIP attends to what texts are filled up with
+    config = SiglipConfig(
+        text_config={**layer, "vocab_size": len(tokenizer), "max_position_embeddings": 12, "projection_size": 16},
+        vision_config={**layer, "image_size": 32, "patch_size": 16},
+    )
+    SiglipModel(config).save_pretrained(folder)
+    images = SiglipImageProcessorPil(size={"height": 32, "width": 32})
+    SiglipProcessor(images, tokenizer).save_pretrained(folder)
     return folder
 
 

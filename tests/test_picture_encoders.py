@@ -14,7 +14,7 @@ from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
 from engine.evaluation.evaluate import evaluate, summarise
 from tests import builders, checkpoints
-from tests.picture_models import clip_folder, vision_folder
+from tests.picture_models import clip_folder, siglip_folder, vision_folder
 
 
 @pytest.fixture(scope="session")
@@ -46,6 +46,27 @@ def test_a_clip_folder_encodes_texts_and_pictures_as_the_library_does(clip, pict
     expected = np.stack([library.encode("a cat"), library.encode(picture.open()), library.encode("a dog")])
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert np.abs(vectors - expected).max() < 1e-5
+
+
+def test_siglip_s_texts_are_filled_up_to_one_length_in_every_batch(picture, store, tmp_path):
+    from sentence_transformers import SentenceTransformer
+    from transformers import AutoProcessor, AutoTokenizer, SiglipModel
+
+    folder = siglip_folder(tmp_path / "siglip")
+    texts = ["Wo", "The old library stands by the river. " * 3, "old"]
+    encoder = open_encoder(str(folder), store)
+    model, words = SiglipModel.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+    images = AutoProcessor.from_pretrained(folder).image_processor
+    with torch.no_grad():
+        filled = words(texts, padding="max_length", max_length=12, truncation=True, return_tensors="pt")
+        expected = model.get_text_features(**filled).pooler_output
+        shown = model.get_image_features(**images([picture.open()], return_tensors="pt")).pooler_output
+    expected, shown = (torch.nn.functional.normalize(part).numpy() for part in (expected, shown))
+    assert np.abs(embed(encoder, "query", texts, store) - expected).max() < 1e-5
+    assert np.abs(encoder.encode(texts[:1], "query") - expected[:1]).max() < 1e-5
+    assert np.abs(encoder.encode([picture], "query") - shown).max() < 1e-5
+    library = SentenceTransformer(str(encoder.folder), device="cpu").encode(texts[:1], normalize_embeddings=True)
+    assert np.abs(library - expected[:1]).max() < 1e-5
 
 
 def test_a_pictures_vector_is_kept_by_content_and_for_both_roles(clip, picture, store, tmp_path, monkeypatch):

@@ -8,13 +8,12 @@ The weights are the package's (ImageNet, Apache 2.0 licence); the vector is the 
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.encoders.loading import quieten
+from engine.encoders.making import POOLED_PICTURES, write_encoder
 from engine.errors import InputError
 from engine.storage.digest import digest, file_digest
 from engine.storage.store import Store
@@ -73,8 +72,6 @@ def _convert(file: Path, folder: Path) -> None:
     import torch
 
     quieten()
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Transformer
     from transformers import EfficientNetConfig, EfficientNetModel
     from transformers.models.efficientnet.image_processing_pil_efficientnet import EfficientNetImageProcessorPil
 
@@ -86,17 +83,7 @@ def _convert(file: Path, folder: Path) -> None:
     processor = EfficientNetImageProcessorPil(
         size={"height": SIDE, "width": SIDE}, image_mean=[127 / 255] * 3, image_std=[128 / 255] * 3, include_top=False
     )
-    settings = {
-        "transformer_task": "feature-extraction",
-        "modality_config": {"image": {"method": "forward", "method_output_name": "pooler_output"}},
-        "module_output_name": "sentence_embedding",
-    }
-    with tempfile.TemporaryDirectory() as made:
-        model.save_pretrained(made)
-        processor.save_pretrained(made)
-        (Path(made) / "sentence_bert_config.json").write_text(json.dumps(settings), encoding="utf-8")
-        whole = SentenceTransformer(modules=[Transformer.load(made), Normalize()], device="cpu")
-        whole.save_pretrained(str(folder), create_model_card=False)
+    write_encoder(model, processor, folder, settings=POOLED_PICTURES)
 
 
 def converted(weights: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -130,13 +130,13 @@ class SentenceEncoder:
         }
         self.similarity = _similarity(self._files)
         self.truncate_dim = options.truncate_dim or _own_truncate_dim(self._files)
-        self._without_head = self._without_adjustment = False
+        self._without_heads, self._without_adjustment = 0, False
 
     @cached_property
     def fingerprint(self) -> str:
         """Digest of the folder's weights, tokenizer and configuration, module by module."""
         cosine = self.similarity == "cosine"
-        listed = self._files.digests(without_head=self._without_head, normalised=cosine)
+        listed = self._files.digests(without=self._files.heads[: self._without_heads], normalised=cosine)
         kept = [] if self.truncate_dim is None else [["truncate_dim", self.truncate_dim]]
         similarity = [] if cosine else [["similarity", self.similarity]]
         adjusted = [[ADJUSTMENT, file_digest(self.folder / ADJUSTMENT)]] if self.is_adjusted else []
@@ -235,8 +235,8 @@ class SentenceEncoder:
         """
         model = load(self._files, self.dtype, trust_remote_code=self.options.trust_remote_code)
         model.truncate_dim = None  # `keep` does it, so that whole vectors can be had too
-        if self._without_head:
-            del model._modules[list(model._modules)[self._files.head_place or 0]]
+        for name in [list(model._modules)[place] for place in self._files.heads[: self._without_heads]]:
+            del model._modules[name]
         if self.max_length is not None:
             model.max_seq_length = min(self.max_length, model.max_seq_length or self.max_length)
         return model
@@ -250,14 +250,16 @@ class SentenceEncoder:
         """Split off a linear head without bias or activation, as the `head` method trains it.
 
         Because such a head is linear and the vectors are brought to unit length after it, it may be applied to the
-        trunk's cached unit vectors in place of its raw ones.
+        trunk's cached unit vectors in place of its raw ones. Of several such heads behind each other, it is the last.
 
         Returns:
             The trunk and the head's weight, float32 (dimension out, dimension in); None if there is no such head.
         """
-        if self._without_head or self.similarity != "cosine" or self._files.head_place is None or self.is_adjusted:
+        rest = self._files.heads[self._without_heads :]
+        if self.similarity != "cosine" or not rest or self.is_adjusted:
             return None
-        return self._like(truncate_dim=None, _without_head=True), self._files.head_weight()
+        trunk = self._like(truncate_dim=None, _without_heads=self._without_heads + 1)
+        return trunk, self._files.head_weight(rest[0])
 
     def _like(self, **changes: object) -> SentenceEncoder:
         other = copy(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -98,17 +98,31 @@ class ModelFolder:
         return modules
 
     @cached_property
-    def head_place(self) -> int | None:
-        """Which module is a linear head: a Dense without bias, activation or residual that only Normalize follows."""
-        place = max(i for i, module in enumerate(self.modules) if module.kind != "Normalize")
-        folder = self.path / self.modules[place].path
-        if self.modules[place].kind != "Dense" or not (folder / "model.safetensors").is_file():
-            return None
-        settings = {**_DENSE_DEFAULTS, **(read_object(folder / "config.json") or {})}
-        return place if all(settings[name] == value for name, value in _LINEAR_HEAD.items()) else None
+    def heads(self) -> list[int]:
+        """Which modules are linear heads, the last first: each a Dense without bias, activation or residual.
 
-    def head_weight(self) -> NDArray[np.float32]:
-        """The linear head's weight, float32 (dimension out, dimension in), whatever number type it is stored in.
+        Only other heads and Normalize may follow one.
+        """
+        found = []
+        for place in reversed(range(len(self.modules))):
+            if self.modules[place].kind != "Normalize":
+                if not self._is_linear_head(self.modules[place]):
+                    break
+                found.append(place)
+        return found
+
+    def _is_linear_head(self, module: Module) -> bool:
+        folder = self.path / module.path
+        if module.kind != "Dense" or not (folder / "model.safetensors").is_file():
+            return False
+        settings = {**_DENSE_DEFAULTS, **(read_object(folder / "config.json") or {})}
+        return all(settings[name] == value for name, value in _LINEAR_HEAD.items())
+
+    def head_weight(self, place: int) -> NDArray[np.float32]:
+        """A linear head's weight, float32 (dimension out, dimension in), whatever number type it is stored in.
+
+        Args:
+            place: One of `heads`.
 
         Raises:
             InputError: If it cannot be read.
@@ -116,23 +130,21 @@ class ModelFolder:
         from safetensors import SafetensorError
         from safetensors.torch import load_file  # NumPy knows no bfloat16
 
-        if self.head_place is None:
-            raise InputError(f"{self.path}: the model has no linear head")
-        file = self.path / self.modules[self.head_place].path / "model.safetensors"
+        file = self.path / self.modules[place].path / "model.safetensors"
         try:
             weight: NDArray[np.float32] = load_file(file)["linear.weight"].float().numpy()
         except (SafetensorError, OSError, KeyError) as error:
             raise InputError(f"{file}: no weights can be read ({error}); copy or train the model again") from error
         return weight
 
-    def digests(self, *, without_head: bool, normalised: bool) -> list[tuple[object, ...]]:
+    def digests(self, *, without: Collection[int] = (), normalised: bool) -> list[tuple[object, ...]]:
         """Class and file digests of each module: what the model's fingerprint is made of.
 
         Args:
-            without_head: Leave the linear head out.
+            without: Modules to leave out, of `heads`.
             normalised: Whether the vectors are brought to length one anyway, so that Normalize at the end adds nothing.
         """
-        modules = [module for i, module in enumerate(self.modules) if not without_head or i != self.head_place]
+        modules = [module for i, module in enumerate(self.modules) if i not in without]
         while normalised and modules[-1].kind == "Normalize":
             modules.pop()
         return [

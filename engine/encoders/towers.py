@@ -34,6 +34,9 @@ _ROUTER = "sentence_transformers.base.modules.router.Router"
 class TwoTowers:
     """A text encoder and a picture encoder, with one fingerprint.
 
+    Attributes:
+        met: Whether they were trained together, so that one folder holds them.
+
     Args:
         text: Encodes texts; its prompts and options are the pair's.
         picture: Encodes pictures.
@@ -60,7 +63,7 @@ class TwoTowers:
         self.text, self.picture = text, picture
         self.name = name or f"{text.name}{JOINED}{picture.name}"
         self.folder = folder or text.folder
-        self._is_checkpoint = folder is not None
+        self.met = folder is not None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -90,8 +93,8 @@ class TwoTowers:
 
     @cached_property
     def recipe(self) -> dict[str, Any] | None:
-        """What the pair was trained by, as its `recipe.json` tells; None for towers that never met."""
-        return read_object(self.folder / "recipe.json") if self._is_checkpoint else None
+        """What the pair was trained by, as its `recipe.json` tells; None for one from elsewhere."""
+        return read_object(self.folder / "recipe.json") if self.met else None
 
     def encode(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
         """Encode texts, or pictures, but not both; float32 (texts, dimension of the tower).

@@ -129,7 +129,7 @@ def starting_maps(encoder: AnyEncoder, vectors: Vectors, sampler: CaptionSampler
     """
     captions, pictures = vectors
     identity = np.eye(captions.shape[1], dtype=np.float32)
-    met = not isinstance(encoder, TwoTowers) or encoder.recipe is not None
+    met = not isinstance(encoder, TwoTowers) or encoder.met
     if met and captions.shape[1] == pictures.shape[1]:
         return Maps(identity, identity.copy())
     shown = pictures[sampler.pairs.pictures].astype(np.float64)
