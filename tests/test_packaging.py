@@ -15,6 +15,7 @@ from engine.storage import store as module
 from engine.storage.store import default_cache
 
 ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ("requirements.txt", "requirements-cluster.txt", "tests/requirements.txt")
 
 
 def requirements(file: str) -> dict[str, str]:
@@ -24,7 +25,7 @@ def requirements(file: str) -> dict[str, str]:
 
 
 def test_the_lock_holds_every_requirement_at_its_version() -> None:
-    wanted = requirements("requirements.txt") | requirements("tests/requirements.txt")
+    wanted = {name: version for file in REQUIREMENTS for name, version in requirements(file).items()}
     locked = requirements("requirements.lock")
     assert len(wanted) > 20
     assert {name: locked.get(name) for name in wanted} == wanted
@@ -46,7 +47,7 @@ def test_the_console_script_is_the_command_line() -> None:
 def test_the_readme_installs_what_the_project_names() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"(?<= -[rc] )(\S+)", readme)
-    assert {"requirements.txt", "requirements.lock", "tests/requirements.txt"} == set(named)
+    assert {*REQUIREMENTS, "requirements.lock"} == set(named)
     assert all((ROOT / name).is_file() for name in named)
 
 
@@ -66,7 +67,7 @@ def test_the_engine_can_be_imported_from_anywhere_when_installed(tmp_path: Path)
     target, source = tmp_path / "site", tmp_path / "source"
     for folder in ("engine", "dashboard"):  # a copy, for pip builds in the folder that it is given
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "README.md", "LICENSE", "requirements.txt", "tests/requirements.txt"):
+    for file in ("pyproject.toml", "README.md", "LICENSE", *REQUIREMENTS):
         (source / file).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / file, source / file)
     subprocess.run(  # noqa: S603 - our own interpreter

@@ -20,11 +20,13 @@ from engine.errors import InputError, TrainingError, WriteError
 from engine.evaluation import evaluate
 from engine.evaluation.evaluate import evaluations, find_evaluation
 from engine.evaluation.manifest import SeenInTraining
+from engine.progress import silent
 from engine.storage.store import Store
 from engine.sweeps import run as module
 from engine.sweeps.results import families, points
 from engine.sweeps.run import results, run_sweep
 from engine.sweeps.sweep import Sweep
+from engine.sweeps.workers import Processes
 from engine.training import head
 from engine.training import merge as merging
 from engine.training import train as training
@@ -178,7 +180,7 @@ def test_evaluations_tell_how_to_open_everything_again(swept, root: Path, big: S
 def test_processes_side_by_side_give_the_same_results(swept, big: Sweep, store: Store) -> None:
     steps = []
     smaller = replace(big, seeds=(0,), baselines=("x-x",), evaluations=big.evaluations[1:])
-    assert run_sweep(smaller, store, jobs=2, progress=lambda *step: steps.append(step)) == []
+    assert run_sweep(smaller, store, workers=Processes(2), progress=lambda *step: steps.append(step)) == []
     assert results(smaller, store).equals(results(smaller, swept[0]))
     assert results(smaller, store).height == 1 + 3 + 1 + 1
     assert [step for step in steps if step[0] == "sweep"] == [("sweep", done, 6) for done in range(7)]
@@ -194,7 +196,7 @@ def test_a_process_that_is_killed_is_told(root: Path, store: Store, monkeypatch:
 
     monkeypatch.setattr(joblib, "Parallel", Broken)
     with pytest.raises(TrainingError, match=r"one of its 2 processes was killed, .* run it again with fewer jobs"):
-        run_sweep(sweep_of(root), store, jobs=2)
+        run_sweep(sweep_of(root), store, workers=Processes(2))
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException, *alphas: float) -> None:
@@ -368,8 +370,10 @@ def test_a_process_of_several_opens_encoder_and_collections_once_a_run(
     monkeypatch.setattr(module._Opened, "open", lambda sweep, store: opened.append(sweep))
     monkeypatch.setattr(module, "_run", lambda *_: None)
     sweep = sweep_of(root)
-    for run, recipe in (("first", 1), ("first", 2), ("second", 1), ("second", 2)):
-        module._run_elsewhere(run, sweep, Store(store.root), recipe)
+    recipes = [Recipe("", {}, "", "head", seed=seed) for seed in (1, 2)]
+    for run in ("first", "second"):
+        for recipe in recipes:
+            module._run_elsewhere(run, sweep, store.root, recipe, silent)
     assert opened == [sweep, sweep]
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from engine.collections.pair_filter import name_or_path
 from engine.commands.console import (
@@ -19,6 +22,10 @@ from engine.commands.console import (
 )
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 from engine.progress import unobserved
+
+if TYPE_CHECKING:
+    from engine.storage.store import Store
+    from engine.sweeps.workers import Workers
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -52,7 +59,12 @@ def add(commands: argparse._SubParsersAction) -> None:
     sweep.add_argument("--merge", action="store_true", help="also average the checkpoints of alpha 0 and 1")
     sweep.add_argument("--every", type=int, default=1, metavar="N", help="evaluate on every N-th paragraph only")
     add_keep_identical_ids(sweep)
-    sweep.add_argument("--jobs", type=int, default=1, help="recipes at the same time")
+    sweep.add_argument("--jobs", type=int, default=1, help="recipes at the same time, each in a process of its own")
+    sweep.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="run them on a Dask cluster, such as tcp://host:8786; local: on one of --jobs workers here",
+    )
     _add_training(sweep)
     sweep.set_defaults(command=_sweep)
 
@@ -119,12 +131,32 @@ def _sweep(options: argparse.Namespace) -> None:
         options=encoder_options(options),
     )
     store = Store()
-    with options.progress() as progress:
+    with _workers(options, store) as workers, options.progress() as progress:
         observe = getattr(progress, "observe", unobserved)
-        failures = run_sweep(sweep, store, jobs=options.jobs, progress=progress, observe=observe)
+        failures = run_sweep(sweep, store, workers=workers, progress=progress, observe=observe)
     for failure in failures:
         err.print(f"[bold red]failed:[/] {failure.label}: {plain(failure.reason)}", soft_wrap=True)
     _print_sweep(sweep, store)
+
+
+@contextmanager
+def _workers(options: argparse.Namespace, store: Store) -> Iterator[Workers | None]:
+    """Who runs the recipes; None for this process."""
+    from engine.errors import InputError
+    from engine.sweeps.cluster import LOCAL, connected
+    from engine.sweeps.workers import side_by_side
+
+    if options.scheduler is None:
+        yield side_by_side(options.jobs)
+        return
+    if options.jobs != 1 and options.scheduler != LOCAL:
+        raise InputError("--jobs: a scheduler elsewhere has its own workers; leave it out, or give --scheduler local")
+    with connected(options.scheduler, store, options.jobs) as cluster:
+        none_yet = "" if cluster.size else "; recipes wait until one joins"
+        err.print(
+            f"scheduler's dashboard: {cluster.dashboard or 'none'}; workers: {cluster.size}{none_yet}", soft_wrap=True
+        )
+        yield cluster
 
 
 def _print_sweep(sweep: object, store: object) -> None:

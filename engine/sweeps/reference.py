@@ -27,6 +27,7 @@ from engine.sweeps.run import evaluated, run_sweep
 from engine.sweeps.sweep import Sweep
 from engine.sweeps.tuning import Grid, best, tune
 from engine.sweeps.uncertainty import resample_family
+from engine.sweeps.workers import side_by_side
 from engine.training.adjusted import adjusted_by
 from engine.training.checkpoint import checkpoint_key, read_training
 from engine.training.recipe import DEFAULTS, Recipe, Settings
@@ -104,7 +105,7 @@ def build(
     groups: list[tuple[Sweep, ...]] = [*thirds, *heads]
     sweeps = [sweep for group in groups for sweep in group]
     for sweep in sweeps:
-        failures = run_sweep(sweep, store, jobs=jobs, progress=progress, observe=observe)
+        failures = run_sweep(sweep, store, workers=side_by_side(jobs), progress=progress, observe=observe)
         if failures:
             raise InputError(f"reference: {failures[0].label} failed: {failures[0].reason}")
     for name in ("ranks", "judgements", "answers"):

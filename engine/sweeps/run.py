@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +25,7 @@ from engine.evaluation.manifest import OpenedAs
 from engine.progress import WHOLE, Observer, Progress, silent, unobserved
 from engine.storage.store import Store
 from engine.sweeps.sweep import Sweep
+from engine.sweeps.workers import Failure, Workers
 from engine.training.checkpoint import checkpoint_key
 from engine.training.merge import merge_checkpoints
 from engine.training.recipe import Recipe
@@ -34,11 +34,18 @@ from engine.training.training_set import TrainingSet
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A recipe that could not be trained or evaluated, and why."""
+class _Shared:
+    """A part of what all recipes share.
 
-    label: str
-    reason: str
+    Attributes:
+        collection: Whose vectors and evaluation of the untrained encoder are made; None for the training vectors.
+    """
+
+    collection: str | None
+
+    @property
+    def label(self) -> str:
+        return f"the untrained encoder on {self.collection}" if self.collection else "the training vectors"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +88,11 @@ class _Opened:
             for strategy, alpha, seed in sweep.kinds()
         ]
 
+    def shared(self) -> list[_Shared]:
+        """What all recipes share."""
+        parts = [_Shared(name) for name in self.evaluations]
+        return [*parts, _Shared(None)] if self.sweep.method == "head" else parts
+
     def checkpoint(self, key: str) -> AnyEncoder:
         """A trained checkpoint, run as its base encoder; it keeps the dimensions that it was trained with."""
         return open_encoder(key, self.store, options=replace(self.sweep.options, truncate_dim=None))
@@ -93,33 +105,48 @@ class _Opened:
 
 
 def run_sweep(
-    sweep: Sweep, store: Store, *, jobs: int = 1, progress: Progress = silent, observe: Observer = unobserved
+    sweep: Sweep,
+    store: Store,
+    *,
+    workers: Workers | None = None,
+    progress: Progress = silent,
+    observe: Observer = unobserved,
 ) -> list[Failure]:
     """Train and evaluate all recipes of a sweep that the store does not have yet.
 
     Args:
         sweep: What is asked for.
         store: Where everything is kept.
-        jobs: How many recipes run at the same time, each in a process of its own.
+        workers: Who runs the recipes; None runs them one after the other in this process.
         progress: Told the recipes done of all, as the stage "sweep"; and the stages within.
-        observe: Told the losses (with one job only).
+        observe: Told the losses (without workers only).
 
     Returns:
         The recipes that failed.
 
     Raises:
-        InputError: If the encoder or a collection cannot be opened.
-        TrainingError: If every recipe failed, or a process of several was killed.
+        InputError: If the encoder or a collection cannot be opened, or a worker cannot be used.
+        TrainingError: If every recipe failed, or the workers were lost.
         WriteError: If the cache cannot be written, such as on a full disk; what is finished is kept.
     """
     opened = _Opened.open(sweep, store)
     trained, merged = opened.recipes(), opened.merges()
     total = len(trained) + len(merged) + 1
     progress(WHOLE, 0, total)
-    _encode_all(opened, progress)
+    elsewhere = partial(_run_elsewhere, uuid.uuid4().hex, sweep, store.root.absolute())
+    if workers is not None and workers.encode:
+        for lost in filter(None, workers.each(elsewhere, opened.shared())):
+            raise TrainingError(f"sweep: {lost.label}: {lost.reason}")
+    else:
+        for part in opened.shared():
+            _prepare(opened, part, progress)
     progress(WHOLE, 1, total)
+    if workers is None:
+        ended: Iterator[Failure | None] = (_run(opened, one, progress, observe) for one in [*trained, *merged])
+    else:  # what is merged comes first
+        ended = (end for recipes in (trained, merged) for end in workers.each(elsewhere, recipes))
     failures = []
-    for done, failure in enumerate(_run_all(opened, trained, merged, jobs, progress, observe), 2):
+    for done, failure in enumerate(ended, 2):
         failures += [failure] if failure else []
         progress(WHOLE, done, total)
     if len(failures) == len(trained) + len(merged):
@@ -127,49 +154,23 @@ def run_sweep(
     return failures
 
 
-def _encode_all(opened: _Opened, progress: Progress) -> None:
+def _prepare(opened: _Opened, part: _Shared, progress: Progress) -> None:
     """Encode what all recipes share, and evaluate the untrained encoder, which training is held against."""
-    for name, collection in opened.evaluations.items():
-        evaluate(
-            opened.encoder,
-            collection,
-            opened.store,
-            opened_as=_opened_as(opened.sweep, name, opened.sweep.encoder),
-            progress=progress,
-        )
-    if opened.sweep.method == "head":
+    if part.collection is None:
         embed_collection(opened.encoder, opened.training.collection, opened.store, progress)
-
-
-def _run_all(
-    opened: _Opened,
-    trained: Sequence[Recipe],
-    merged: Sequence[Recipe],
-    jobs: int,
-    progress: Progress,
-    observe: Observer,
-) -> Iterator[Failure | None]:
-    """Run recipes, those to be merged first; yields as they end."""
-    if jobs <= 1:
-        for recipe in [*trained, *merged]:
-            yield _run(opened, recipe, progress, observe)
         return
-    from joblib import Parallel, delayed
-
-    run = uuid.uuid4().hex
-    try:
-        for recipes in (trained, merged):
-            parallel = Parallel(n_jobs=jobs, return_as="generator_unordered")
-            yield from parallel(delayed(_run_elsewhere)(run, opened.sweep, opened.store, one) for one in recipes)
-    except BrokenExecutor as error:
-        raise TrainingError(
-            f"sweep: one of its {jobs} processes was killed, perhaps for want of memory; what is finished is kept: "
-            "run it again with fewer jobs"
-        ) from error
+    collection = opened.evaluations[part.collection]
+    opened_as = _opened_as(opened.sweep, part.collection, opened.sweep.encoder)
+    evaluate(opened.encoder, collection, opened.store, opened_as=opened_as, progress=progress)
 
 
-def _run_elsewhere(run: str, sweep: Sweep, store: Store, recipe: Recipe) -> Failure | None:
-    return _run(_open_once(run, sweep, store.root), recipe, silent, unobserved)
+def _run_elsewhere(run: str, sweep: Sweep, root: Path, task: _Shared | Recipe, progress: Progress) -> Failure | None:
+    """Do a part of a sweep in a process that has nothing of it yet."""
+    opened = _open_once(run, sweep, root)
+    if isinstance(task, Recipe):
+        return _run(opened, task, progress, unobserved)
+    _prepare(opened, task, progress)
+    return None
 
 
 @lru_cache(maxsize=1)
