@@ -8,6 +8,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields, replace
 from math import nan
 from pathlib import Path
+from types import SimpleNamespace
 
 import joblib
 import polars as pl
@@ -367,7 +368,8 @@ def test_a_process_of_several_opens_encoder_and_collections_once_a_run(
     root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Sweep] = []
-    monkeypatch.setattr(module._Opened, "open", lambda sweep, store: opened.append(sweep))
+    parts = SimpleNamespace(compared=lambda: "parts")
+    monkeypatch.setattr(module._Opened, "open", lambda sweep, store: opened.append(sweep) or parts)
     monkeypatch.setattr(module, "_run", lambda *_: None)
     sweep = sweep_of(root)
     recipes = [Recipe("", {}, "", "head", seed=seed) for seed in (1, 2)]

@@ -68,14 +68,17 @@ class Picture(str):
         """
         return _read(self.path, self.span)
 
-    def open(self) -> Image:
+    def open(self, *, side: int | None = None) -> Image:
         """Decode it: upright, first frame, on white where it is transparent, 8-bit RGB.
+
+        Args:
+            side: About how many pixels the shorter side needs; None for all.
 
         Raises:
             InputError: If it is broken, truncated, too large, or of an unknown format.
         """
         try:
-            return decode(self.read())
+            return decode(self.read(), side=side)
         except ValueError as error:
             raise InputError(f"{self.place}: {error}; replace it, or leave it out with --skip-invalid") from error
 

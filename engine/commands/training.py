@@ -85,6 +85,8 @@ def _train(options: argparse.Namespace) -> None:
     trained_on = open_collection(name, store, skip_invalid=skip, split=options.train_split, purpose="training")
     say_split("trained on", trained_on)
     training = TrainingSet.without_leaks(trained_on, held_apart, allowed=options.allow_leaks)
+    with options.progress() as progress:
+        training = training.compared(held_apart, store, progress)
     recipe = make_recipe(
         encoder,
         training,
@@ -97,6 +99,8 @@ def _train(options: argparse.Namespace) -> None:
     for leak in training.leaks:
         if leak.questions:
             err.print(f"left out of training: {len(leak.questions)} questions that stand in {leak.collection} too")
+    for copies in training.near_copies:
+        err.print(copies.sentence(), soft_wrap=True)
     with options.progress() as progress:
         key = train(
             recipe, encoder, training, store, progress=progress, observe=getattr(progress, "observe", unobserved)

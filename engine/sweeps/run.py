@@ -6,6 +6,7 @@ does not stop the others; a cache that cannot be written stops them all.
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from engine.training.merge import merge_checkpoints
 from engine.training.recipe import Recipe
 from engine.training.train import make_recipe, train
 from engine.training.training_set import TrainingSet
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class _Opened:
         )
         apart = TrainingSet.without_leaks(training, list(evaluations.values()), allowed=sweep.allow_leaks)
         return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), apart, evaluations)
+
+    def compared(self, progress: Progress = silent) -> _Opened:
+        """The same, with near copies of evaluated pictures counted among those that are trained on."""
+        return replace(self, training=self.training.compared(self.evaluations.values(), self.store, progress))
 
     def recipes(self) -> list[Recipe]:
         sweep = self.sweep
@@ -129,7 +136,9 @@ def run_sweep(
         TrainingError: If every recipe failed, or the workers were lost.
         WriteError: If the cache cannot be written, such as on a full disk; what is finished is kept.
     """
-    opened = _Opened.open(sweep, store)
+    opened = _Opened.open(sweep, store).compared(progress)
+    for copies in opened.training.near_copies:
+        logger.warning("%s", copies.sentence())
     trained, merged = opened.recipes(), opened.merges()
     total = len(trained) + len(merged) + 1
     progress(WHOLE, 0, total)
@@ -176,7 +185,7 @@ def _run_elsewhere(run: str, sweep: Sweep, root: Path, task: _Shared | Recipe, p
 @lru_cache(maxsize=1)
 def _open_once(run: str, sweep: Sweep, root: Path) -> _Opened:
     """A sweep's parts, opened once by each process of a run; processes live on, so the next run opens them anew."""
-    return _Opened.open(sweep, Store(root))
+    return _Opened.open(sweep, Store(root)).compared()
 
 
 def _run(opened: _Opened, recipe: Recipe, progress: Progress, observe: Observer) -> Failure | None:

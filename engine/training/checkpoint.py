@@ -32,7 +32,8 @@ def read_training(store: Store, key: str) -> dict[str, Any]:
 
     Returns:
         `losses` and `held_out` (pairs of step and loss), `steps` done, `composition` (of the realised batches; empty
-        where nothing was trained), `questions` trained on, `leaks`, and `seconds` (of the process that finished it).
+        where nothing was trained), `questions` trained on, `leaks`, `near_copies`, and `seconds` (of the process that
+        finished it).
 
     Raises:
         StoreError: If the file was damaged; training the recipe again makes it anew.

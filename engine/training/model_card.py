@@ -65,6 +65,7 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
         questions=training.get("questions"),
         languages=made.languages,
         removed=[leak for leak in training.get("leaks", []) if leak["questions_removed"]],
+        near_copies=training.get("near_copies", []),
         results=results,
         shown=_SHOWN,
         licences=made.licences,

@@ -291,6 +291,7 @@ class _Run:
             "seconds": round(time.monotonic() - self.started, 3),
             "questions": len(set(self.training.collection.queries.questions)),
             "leaks": [leak.counts() for leak in self.training.leaks],
+            "near_copies": [copies.counts() for copies in self.training.near_copies],
             **asdict(course),
             "composition": self.sampler.composition(course.steps * self.recipe.settings.accumulate)
             if self.sampler

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.collections.contamination import Leak, remove_leaks
+from engine.collections.near_copies import NearCopies, near_copies
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
+from engine.progress import Progress, silent
+from engine.storage.store import Store
 from engine.training.adjusted import adjusted_by
 from engine.training.recipe import Recipe
 from engine.training.sampler import HybridBatchSampler, TrainingPairs
@@ -23,10 +26,12 @@ class TrainingSet:
     Attributes:
         collection: The training collection, without the questions that leak.
         leaks: What it shared with each collection that is evaluated on.
+        near_copies: Pictures of it that look like some of a collection that is evaluated on.
     """
 
     collection: Collection
     leaks: tuple[Leak, ...] = ()
+    near_copies: tuple[NearCopies, ...] = ()
 
     @classmethod
     def without_leaks(
@@ -46,6 +51,17 @@ class TrainingSet:
             return cls(training)
         kept, leaks = remove_leaks(training, evaluations)
         return cls(kept, tuple(leaks))
+
+    def compared(self, evaluations: Iterable[Collection], store: Store, progress: Progress = silent) -> TrainingSet:
+        """Look for near copies of evaluated pictures among those that are trained on; they stay.
+
+        Args:
+            evaluations: What is evaluated on.
+            store: Where the pictures' hashes are kept.
+            progress: Told the pictures hashed of all.
+        """
+        found = (near_copies(self.collection, evaluation, store, progress) for evaluation in evaluations)
+        return replace(self, near_copies=tuple(copies for copies in found if copies and copies.pictures))
 
     @property
     def withheld(self) -> frozenset[str]:
@@ -73,7 +89,7 @@ class TrainingSet:
             raise InputError(f"hold_out: {share} of {len(order)} passages leaves nothing on one side; choose another")
         questions = {question for question, out in zip(pairs.questions, held, strict=True) if out}
         watched = self.collection.without_questions(set(pairs.questions) - questions)
-        return TrainingSet(self.collection.without_questions(questions), self.leaks), watched
+        return replace(self, collection=self.collection.without_questions(questions)), watched
 
     def split(self, recipe: Recipe) -> tuple[TrainingSet, tuple[Collection, HybridBatchSampler] | None]:
         """Hold out what the recipe asks for.
