@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.collections.structures import Role
-from engine.encoders import embedding
-from engine.encoders.embedding import VECTORS, embed, embedding_key
+from engine.encoders import encoding
+from engine.encoders.embedding import embed, embedding_key
 from engine.encoders.encoder import SentenceEncoder, unit_length
+from engine.encoders.encoding import VECTORS
 from engine.errors import InputError, StoreError
 from engine.storage.store import Store
 
@@ -55,7 +56,7 @@ class FakeEncoder:
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "SHARD_TEXTS", 4)
+    monkeypatch.setattr(encoding, "SHARD_TEXTS", 4)
 
 
 def entries(store: Store) -> list[str]:
@@ -83,7 +84,7 @@ def test_a_second_call_encodes_nothing_and_gives_the_same_vectors(store: Store) 
 def test_rows_follow_the_texts_and_each_different_text_is_encoded_once(texts: list[str]) -> None:
     encoder = FakeEncoder()
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedding, "SHARD_TEXTS", 4)
+        patch.setattr(encoding, "SHARD_TEXTS", 4)
         vectors = embed(encoder, "document", texts, Store(Path(folder)))
     np.testing.assert_array_equal(vectors, encoder.expected(texts, "document"))
     encoded = [text for call in encoder.calls for text in call]
@@ -265,7 +266,7 @@ def test_an_entry_that_another_process_finishes_meanwhile_is_no_mishap(store: St
 
 
 def embed_in_process(root: Path, start: multiprocessing.Barrier, answers: multiprocessing.Queue) -> None:
-    embedding.SHARD_TEXTS = 4
+    encoding.SHARD_TEXTS = 4
     start.wait(timeout=60)
     texts = TEXTS * 3 + [f"more {i}" for i in range(60)]
     answers.put(embed(FakeEncoder(), "query", texts, Store(root)).tobytes())

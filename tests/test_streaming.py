@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.ranks import products, ranking, tiling
-from engine.ranks.vectors import Shards
+from engine.storage.shards import Shards
 from tests import oracle
 
 LANGUAGES = ("ar", "de", "en")
@@ -102,9 +102,9 @@ def test_rows_of_shards_are_those_of_the_array(tmp_path: Path) -> None:
     ("fault", "message"),
     [
         ("cut", "is no whole array of vectors"),
-        ("missing", "is no whole array of vectors"),
+        ("missing", "No such file"),
         ("width", r"has shape \(5, 4\); expected \(rows, 3\)"),
-        ("type", "holds float64; expected float32"),
+        ("type", "holds float64; expected float32 or float16"),
     ],
 )
 def test_a_shard_with_a_fault_is_one_line(tmp_path: Path, fault: str, message: str) -> None:

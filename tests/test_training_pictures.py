@@ -16,6 +16,7 @@ from engine.encoders.embedding import embed
 from engine.encoders.resolve import open_encoder
 from engine.encoders.towers import TwoTowers
 from engine.errors import InputError
+from engine.ranks.vectors import InMemory
 from engine.training.captions import CaptionSampler, language_shares
 from engine.training.recipe import Recipe, Settings
 from engine.training.towers import mean_captions, ridge
@@ -90,7 +91,7 @@ def test_too_large_a_batch_is_refused(collection):
 def test_ridge_is_the_normal_equation_s_solution():
     rng = np.random.default_rng(0)
     inputs, targets = rng.normal(size=(30, 4)), rng.normal(size=(30, 3))
-    weight = ridge(inputs, targets)
+    weight = ridge((inputs[rows], targets[rows]) for rows in (slice(0, 13), slice(13, 30)))
     penalty = np.trace(inputs.T @ inputs) / 4
 
     def loss(matrix):
@@ -101,13 +102,15 @@ def test_ridge_is_the_normal_equation_s_solution():
 
 def test_mean_captions_weigh_languages_as_they_are_drawn(collection):
     sampler = CaptionSampler(collection, recipe_of(english_share=0.75, tau=0.0), 2)
-    vectors = np.eye(len(collection.queries), dtype=np.float32)
-    means = mean_captions(vectors, sampler)
+    vectors = InMemory(np.eye(len(collection.queries), dtype=np.float32))
+    means = np.concatenate([mean_captions(vectors, sampler, block) for block in (np.arange(3), np.arange(3, 8))])
     by_language = {
-        code: sum(means[0][row] for row, spoken in enumerate(collection.queries.languages) if spoken == code)
+        code: sum(means[:, row] for row, spoken in enumerate(collection.queries.languages) if spoken == code)
         for code in ("de", "en", "fr")
     }
-    assert by_language == pytest.approx({"de": 0.125, "en": 0.75, "fr": 0.125})
+    assert by_language["de"].tolist() == pytest.approx([0.125] * 6 + [1 / 7] * 2)
+    assert by_language["en"].tolist() == pytest.approx([0.75] * 6 + [6 / 7] * 2)
+    assert by_language["fr"].tolist() == pytest.approx([0.125] * 6 + [0] * 2)
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,13 @@ thus finds its picture and the captions of it in other languages, and a picture 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.collections.faults import Faults
+from engine.collections.given import Given
 from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
@@ -26,15 +27,21 @@ class Item:
         subject: Id of what it shows: a picture and its captions share it.
         language: Language code; `PICTURE` for a picture.
         content: The caption, or the `Picture`.
+        row: Of its vector, among those that the collection brings along.
     """
 
     subject: str
     language: str
     content: str
+    row: int = -1
 
 
 def picture_collection(
-    name: str, items: Iterable[Item], faults: Faults | None = None, split: str | None = None
+    name: str,
+    items: Iterable[Item],
+    faults: Faults | None = None,
+    split: str | None = None,
+    given: Callable[[np.ndarray], Given] | None = None,
 ) -> Collection:
     """Make a collection of captions and pictures.
 
@@ -46,6 +53,7 @@ def picture_collection(
         items: Captions and pictures in any order; captions of one language keep it.
         faults: What was left out while the items were read.
         split: Which split it is.
+        given: Makes what it brings along of the rows of its items' vectors; None if it brings none.
 
     Raises:
         InputError: If there is no picture, or no picture has a caption.
@@ -66,6 +74,7 @@ def picture_collection(
         skipped=faults.skipped if faults else (),
         split=split,
         own=np.arange(len(items)),
+        given=given(np.array([item.row for item in items], np.int64)) if given else None,
     )
 
 

@@ -13,4 +13,6 @@ def collection_digest(collection: Collection) -> str:
     content = [columns, collection.queries.questions, collection.qrels.queries, collection.qrels.documents]
     content += [] if collection.identical_ids == 0 else [("own", collection.own)]
     content += [] if collection.absent is None else [("absent", collection.absent)]
+    given = collection.given
+    content += [] if given is None else [("given", given.fingerprint, given.queries, given.documents)]
     return digest(*content)

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from engine.collections.pictures import PICTURE, Picture
+from engine.collections.pictures import PICTURE, Picture, UnseenPicture
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.progress import Progress, silent
@@ -73,7 +73,7 @@ def near_copies(
         progress: Told the pictures hashed of all.
 
     Returns:
-        What was found; None if one of the collections has no pictures.
+        What was found; None if one of the collections has no pictures that can be seen.
     """
     others = _pictures(evaluation, range(*evaluation.document_range(PICTURE)))
     known = set(others)
@@ -132,9 +132,9 @@ def nearest(hashed: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def _pictures(collection: Collection, positions: Sequence[int] | np.ndarray) -> list[Picture]:
-    """The different pictures at these positions of the pool."""
+    """The different pictures at these positions of the pool that can be seen."""
     texts = dict.fromkeys(collection.corpus.texts[position] for position in positions)
-    return [text for text in texts if isinstance(text, Picture)]
+    return [text for text in texts if isinstance(text, Picture) and not isinstance(text, UnseenPicture)]
 
 
 def _hash_or_zeros(picture: Picture) -> np.ndarray:

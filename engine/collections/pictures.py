@@ -6,7 +6,7 @@ import hashlib
 import io
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Picture(str):
         picture.path, picture.span = path, span
         return picture
 
-    def __reduce__(self) -> tuple[type[Picture], tuple[Path, tuple[int, int] | None]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Pickle it as the place that it is read from."""
         return Picture, (self.path, self.span)
 
@@ -89,6 +89,34 @@ class Picture(str):
         except ValueError as error:
             return str(error)
         return None
+
+
+class UnseenPicture(Picture):
+    """A picture of which only the vector is at hand; as a string it is the name of its vector."""
+
+    __slots__ = ()
+
+    def __new__(cls, vector: bytes, path: Path) -> UnseenPicture:
+        """Name a picture by its vector, which stands in a file."""
+        return _unseen(f"vector:{hashlib.sha256(vector).hexdigest()[:32]}", path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as its name and its place."""
+        return _unseen, (str(self), self.path)
+
+    def read(self) -> bytes:
+        """There is nothing to read.
+
+        Raises:
+            InputError: Always.
+        """
+        raise InputError(f"{self.path}: holds the vector of a picture, not the picture; it cannot be shown or encoded")
+
+
+def _unseen(name: str, path: Path) -> UnseenPicture:
+    picture = str.__new__(UnseenPicture, name)
+    picture.path, picture.span = path, None
+    return picture
 
 
 def decode(content: bytes, *, side: int | None = None) -> Image:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.collections.beir import CORPUS, read_beir
 from engine.collections.captioned import captions_file, read_captioned
+from engine.collections.embeddings import PICTURES, read_embeddings
 from engine.collections.faults import Faults
 from engine.collections.pair_filter import EVERY_PAIR, PairFilter
 from engine.collections.splits import SplitChoice
@@ -32,12 +33,12 @@ def read_collection(
     """Read a collection from a folder.
 
     Args:
-        folder: An XQuAD-R folder, a BEIR folder, captions beside pictures, or webdataset shards; which one is seen from
-            its files.
+        folder: An XQuAD-R folder, a BEIR folder, captions beside pictures, webdataset shards, or embeddings of
+            clip-retrieval; which one is seen from its files.
         name: What to call it; by default the folder's name.
         skip_invalid: Leave unusable rows out and count them instead of raising.
         split: Which judgements of a BEIR folder are read.
-        pairs: Which pairs of shards are taken.
+        pairs: Which pairs of shards or embeddings are taken.
 
     Raises:
         InputError: If the folder is missing, holds none of these, a file has a fault, or a split or pairs are chosen
@@ -51,6 +52,8 @@ def read_collection(
             pairs.refuse(folder)
             return read_beir(folder, name, Faults(skip_invalid), split)
         split.refuse(folder)
+        if (folder / PICTURES).is_dir():
+            return read_embeddings(folder, name, Faults(skip_invalid), pairs)
         if shards(folder):
             return read_webdataset(folder, name, Faults(skip_invalid), pairs)
         pairs.refuse(folder)

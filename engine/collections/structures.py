@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from engine.collections.given import Given
 from engine.collections.pictures import PICTURE
 from engine.errors import InputError
 
@@ -96,6 +97,7 @@ class Collection:
             it is none; int64 (queries,). None where queries and candidates are of two kinds.
         absent: How many relevant documents of each query are not in the corpus and so are missed, as trec_eval counts
             them; int64 (queries,). None where none is.
+        given: Vectors that it brings along; None where an encoder makes them.
 
     Raises:
         InputError: If the parts do not fit together.
@@ -110,6 +112,7 @@ class Collection:
     split: str | None = None
     own: np.ndarray | None = None
     absent: np.ndarray | None = None
+    given: Given | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -236,6 +239,7 @@ class Collection:
             qrels=Qrels(query_rows[self.qrels.queries[judged]], document_rows[self.qrels.documents[judged]]),
             own=own,
             absent=None if self.absent is None else self.absent[queries],
+            given=None if self.given is None else self.given.keep(queries, documents),
         )
 
 

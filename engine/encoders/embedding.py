@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.collections.pictures import Picture
+from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection, Role
 from engine.encoders.adjustment import LanguageAdjustment
 from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
+from engine.encoders.encoding import VECTORS, encode_into, write_entry
+from engine.encoders.given import ALIKE, SAMPLE, GivenRows, Map, unchanged
 from engine.encoders.towers import TwoTowers
 from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
@@ -21,8 +24,6 @@ from engine.storage.store import SCHEMA_VERSION, Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SHARD_TEXTS = 512
-VECTORS = "vectors.npy"
 SHIPPED = Path(__file__).resolve().parents[1] / "demo" / "vectors"
 """Vectors that come with the project, float16, under the keys that the store would give them."""
 
@@ -42,11 +43,14 @@ def embed_collection(
         float32 (queries, dimension) and (candidates, dimension), of unit length if the similarity is cosine.
 
     Raises:
-        InputError: If the encoder gives vectors with NaN or infinite numbers, or its adjustment cannot be read.
+        InputError: If the encoder gives vectors with NaN or infinite numbers, its adjustment cannot be read, or the
+            collection brings vectors along that are not the encoder's.
         StoreError: If the cache cannot be written.
     """
     if isinstance(encoder, SentenceEncoder) and encoder.is_adjusted:
         return _adjusted(encoder, collection, store, progress)
+    if collection.given is not None:
+        return _given(encoder, collection, store, progress)
     queries = embed(encoder, "query", collection.queries.texts, store, progress)
     return queries, embed(encoder, collection.document_role, collection.corpus.texts, store, progress)
 
@@ -67,12 +71,90 @@ def _adjusted(
 
 
 def is_collection_embedded(encoder: Encoder, collection: Collection, store: Store) -> bool:
-    """Whether `embed_collection` finds all vectors without encoding any text."""
+    """Whether `embed_collection` finds all vectors without encoding any text, but a sample of given ones."""
+    if collection.given is not None:
+        return True
     if isinstance(encoder, SentenceEncoder) and encoder.is_adjusted:
         encoder = encoder.unadjusted()  # with a head behind the adjustment or without, the trunk's vectors are stored
     return is_embedded(encoder, "query", collection.queries.texts, store) and is_embedded(
         encoder, collection.document_role, collection.corpus.texts, store
     )
+
+
+def given_rows(
+    encoder: Encoder, collection: Collection, store: Store, progress: Progress = silent
+) -> tuple[GivenRows, GivenRows]:
+    """Vectors that a collection brings along, as an encoder's own; they stay in their files.
+
+    They are used as they are where they are the encoder's, and with its head behind them where they are its trunk's.
+    Which of these holds, captions of a sample tell, which are encoded. Vectors of pictures can only be held against
+    the encoder's if there are pictures; they are taken to be of the same kind.
+
+    Args:
+        encoder: Whose vectors they are.
+        collection: It brings vectors along.
+        store: Where the sample's vectors are kept.
+        progress: Told the characters encoded of all characters.
+
+    Returns:
+        Of captions, by row of the queries; and of pictures, by position in the corpus.
+
+    Raises:
+        InputError: If they are not the encoder's.
+    """
+    given = collection.given
+    if given is None:
+        raise InputError(f"collection {collection.name} brings no vectors along")
+    spoken = np.flatnonzero([code != PICTURE for code in collection.queries.languages])
+    rows = spoken[np.linspace(0, len(spoken) - 1, min(SAMPLE, len(spoken))).astype(int)]
+    expected, sample = (
+        unit_length(given.captions.take(given.queries[rows])),
+        [collection.queries.texts[i] for i in rows],
+    )
+    text, picture = (encoder.text, encoder.picture) if isinstance(encoder, TwoTowers) else (encoder, encoder)
+    nearest = 0.0
+    for (source, of_captions), (_, of_pictures) in zip(_sources(text), _sources(picture), strict=False):
+        own = embed(source, "query", sample, store, progress)
+        alike = float(np.median((own * expected).sum(axis=1))) if own.shape == expected.shape else 0.0
+        if alike >= ALIKE:
+            captions = GivenRows(given.captions, given.queries, of_captions)
+            return captions, GivenRows(given.pictures, given.documents, of_pictures)
+        nearest = max(nearest, alike)
+    raise InputError(
+        f"collection {collection.name}: its vectors ({expected.shape[1]} dimensions) are not those of {encoder.name}; "
+        f"captions of a sample have a cosine of {nearest:.2f}, {ALIKE} is needed; give the encoder that made them"
+    )
+
+
+def _sources(encoder: Encoder) -> Iterator[tuple[Encoder, Map]]:
+    """The encoder and those that its vectors are derived from, each with what leads from theirs to the encoder's."""
+    lead: Map = unchanged
+    yield encoder, lead
+    while (derived := _derived(encoder)) is not None:
+        encoder, follow = derived
+        lead = partial(_follow, follow, lead)
+        yield encoder, lead
+
+
+def _follow(first: Map, then: Map, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return then(first(vectors))
+
+
+def _given(
+    encoder: Encoder, collection: Collection, store: Store, progress: Progress
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """All vectors that a collection brings along, as `embed_collection` gives them; one array where both are one."""
+    captions, pictures = given_rows(encoder, collection, store, progress)
+
+    def side(languages: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        pictured = np.array([code == PICTURE for code in languages])
+        kinds = ((pictures, pictured), (captions, ~pictured))
+        return _together(len(rows), [(of, source.of(rows[of])) for source, of in kinds])
+
+    queries = side(collection.queries.languages, captions.rows)
+    if collection.queries.languages == collection.corpus.languages and np.array_equal(captions.rows, pictures.rows):
+        return queries, queries
+    return queries, side(collection.corpus.languages, pictures.rows)
 
 
 def embed(
@@ -103,9 +185,9 @@ def embed(
     if store.get("embeddings", key) is None:
         shipped = SHIPPED / f"{key}.npy"
         if shipped.is_file():
-            _write_entry(store, key, encoder, role, unit_length(np.load(shipped).astype(np.float32)))
+            write_entry(store, key, encoder, role, unit_length(np.load(shipped).astype(np.float32)))
         else:
-            _encode_into(store, key, encoder, role, texts, progress)
+            encode_into(store, key, encoder, role, texts, progress)
     file = store.path("embeddings", key) / VECTORS
     try:
         vectors: NDArray[np.float32] = np.load(file)
@@ -170,8 +252,12 @@ def _embed_apart(
         for rows, part in zip((pictured, ~pictured), _apart(texts), strict=True)
         if part
     ]
-    width = max((vectors.shape[1] for _, vectors in parts), default=0)
-    whole = np.zeros((len(texts), width), np.float32)
+    return _together(len(texts), parts)
+
+
+def _together(count: int, parts: Sequence[tuple[NDArray[np.bool_], NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """Vectors in the order of the rows that each part says are its own."""
+    whole = np.zeros((count, max((vectors.shape[1] for _, vectors in parts), default=0)), np.float32)
     for rows, vectors in parts:
         whole[rows, : vectors.shape[1]] = vectors
     return whole
@@ -190,78 +276,3 @@ def _derived(encoder: Encoder) -> tuple[Encoder, Callable[[NDArray[np.float32]],
         return None
     trunk, weight = head
     return trunk, lambda vectors: unit_length(vectors @ weight.T)
-
-
-def _encode_into(
-    store: Store, key: str, encoder: Encoder, role: Role, texts: Sequence[str], progress: Progress
-) -> None:
-    """Encode the different texts, longest first, shard by shard; then write all rows as one entry."""
-    different = sorted(set(texts), key=lambda text: (-len(text), text))
-    kind = {"query": "queries", "document": "passages"}[role]
-    stage = f"encode {'pictures' if isinstance(different[0], Picture) else kind}"
-    total, done = sum(map(len, different)), 0
-    shards = []
-    with store.partial("embeddings", key) as partial:
-        for start in range(0, len(different), SHARD_TEXTS):
-            part = different[start : start + SHARD_TEXTS]
-            file = partial / f"{start:08d}.npy"
-            vectors = _read_shard(file, len(part))
-            if vectors is None:
-                progress(stage, done, total)
-                vectors = _in_range(encoder.encode(part, role), part, encoder)
-                try:
-                    store.write_array(file, vectors)
-                except StoreError:
-                    if store.get("embeddings", key) is None:
-                        raise
-                    return  # another process has finished the entry and cleared the shards away
-            shards.append(vectors)
-            done += sum(map(len, part))
-        progress(stage, total, total)
-        row = {text: i for i, text in enumerate(different)}
-        _write_entry(store, key, encoder, role, np.concatenate(shards)[[row[text] for text in texts]])
-        store.discard_partial("embeddings", key)
-
-
-def _write_entry(store: Store, key: str, encoder: Encoder, role: Role, vectors: NDArray[np.float32]) -> None:
-    about = {
-        "encoder": encoder.name,
-        "fingerprint": encoder.fingerprint,
-        "role": role,
-        "prompt": encoder.prompts[role],
-        "max_length": encoder.max_length,
-        "dtype": encoder.dtype,
-        "shape": list(vectors.shape),
-    }
-    with store.writing("embeddings", key, about) as folder:
-        store.write_array(folder / VECTORS, vectors)
-
-
-def _read_shard(file: Path, rows: int) -> NDArray[np.float32] | None:
-    """A shard of an earlier, interrupted run, or None if it is not there or not whole."""
-    try:
-        vectors = np.load(file)
-    except (OSError, ValueError, EOFError):
-        return None
-    return vectors if vectors.ndim == 2 and len(vectors) == rows and np.isfinite(vectors).all() else None
-
-
-def _in_range(vectors: NDArray[np.float32], texts: Sequence[str], encoder: Encoder) -> NDArray[np.float32]:
-    """Return the vectors if each is finite.
-
-    In float16 a vector of zeros counts too: where its length leaves the range, Normalize divides by infinity.
-    """
-    bad = ~np.isfinite(vectors).all(axis=1)
-    half = encoder.dtype == "float16"
-    if half:
-        bad |= ~vectors.any(axis=1) & np.array([bool(text.strip()) for text in texts])
-    if not bad.any():
-        return vectors
-    cause = (
-        "the model's numbers exceed float16, which ends at 65504; run it with --dtype bfloat16 (GPU) or float32"
-        if half
-        else "its weights are damaged or its training diverged: fetch or train it again"
-    )
-    raise InputError(
-        f"encoder {encoder.name}: {int(bad.sum())} of {len(vectors)} vectors hold NaN or infinite numbers; {cause}"
-    )

@@ -98,7 +98,8 @@ class _Opened:
     def shared(self) -> list[_Shared]:
         """What all recipes share."""
         parts = [_Shared(name) for name in self.evaluations]
-        return [*parts, _Shared(None)] if self.sweep.method == "head" else parts
+        encoded = self.sweep.method == "head" and self.training.collection.given is None
+        return [*parts, _Shared(None)] if encoded else parts
 
     def checkpoint(self, key: str) -> AnyEncoder:
         """A trained checkpoint, run as its base encoder; it keeps the dimensions that it was trained with."""

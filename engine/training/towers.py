@@ -6,16 +6,18 @@ starts from the identity, and the picture side from a ridge regression of the ca
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
-from engine.encoders.embedding import embed
+from engine.encoders.embedding import embed, given_rows
 from engine.encoders.towers import PICTURE_TOWER, TEXT, AnyEncoder, TwoTowers, towers_of, write_router
 from engine.progress import Observer, Progress
+from engine.ranks.vectors import InMemory
 from engine.storage.store import Store
 from engine.training.captions import CaptionSampler
 from engine.training.checkpoint import write_checkpoint
@@ -23,17 +25,30 @@ from engine.training.head import one_thread
 from engine.training.history import LOG_EVERY, Course, check_loss
 from engine.training.recipe import Recipe
 
+_BLOCK = 32_768  # pictures whose vectors are in memory at a time
 _RIDGE = 1.0  # of the penalty, times the mean variance of the pictures' vectors
 
 
-class Vectors(NamedTuple):
-    """Unit vectors of the towers, float32, each of its own dimension, and zeros for rows of the other kind.
+class Rows(Protocol):
+    """Unit vectors by row, in memory or in files."""
 
-    Rows of `captions` are those of the collection's queries, rows of `pictures` those of its corpus.
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and dimensions."""
+
+    def take(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors of some rows, float32 (rows, dimension)."""
+
+
+class Vectors(NamedTuple):
+    """Unit vectors of the towers, each of its own dimension.
+
+    Rows of `captions` are those of the collection's queries, rows of `pictures` those of its corpus; rows of the other
+    kind are not asked for.
     """
 
-    captions: np.ndarray
-    pictures: np.ndarray
+    captions: Rows
+    pictures: Rows
 
 
 class Maps(NamedTuple):
@@ -44,7 +59,9 @@ class Maps(NamedTuple):
 
 
 def tower_vectors(encoder: AnyEncoder, collection: Collection, store: Store, progress: Progress) -> Vectors:
-    """Vectors of a collection's captions and pictures, from the store where it has them."""
+    """Vectors of a collection's captions and pictures: those that it brings along, else from the store, or encoded."""
+    if collection.given is not None:
+        return Vectors(*given_rows(encoder, collection, store, progress))
     text, picture = towers_of(encoder)
     spoken = np.array([code != PICTURE for code in collection.queries.languages])
     shown = np.array([code == PICTURE for code in collection.corpus.languages])
@@ -54,10 +71,10 @@ def tower_vectors(encoder: AnyEncoder, collection: Collection, store: Store, pro
     return Vectors(_placed(captions, spoken), _placed(pictures, shown))
 
 
-def _placed(vectors: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _placed(vectors: np.ndarray, rows: np.ndarray) -> InMemory:
     whole = np.zeros((len(rows), vectors.shape[1]), np.float32)
     whole[rows] = vectors
-    return whole
+    return InMemory(whole)
 
 
 def train_maps(
@@ -90,7 +107,6 @@ def train_maps(
     from torch.nn.functional import cross_entropy, normalize
 
     settings = recipe.settings
-    inputs = [torch.from_numpy(part) for part in vectors]
     losses, recent = [], []
     with one_thread():
         starts = [torch.from_numpy(part) for part in start]
@@ -99,9 +115,9 @@ def train_maps(
         target = torch.arange(settings.batch_size)
         for step, batch in enumerate(sampler, 1):
             texts, shown = (
-                normalize(part[rows] @ (base + change).T)
+                normalize(torch.from_numpy(part.take(rows)) @ (base + change).T)
                 for part, rows, base, change in zip(
-                    inputs, (batch.queries, batch.documents), starts, changes, strict=True
+                    vectors, (batch.queries, batch.documents), starts, changes, strict=True
                 )
             )
             scores = texts @ shown.T / settings.temperature
@@ -129,32 +145,50 @@ def starting_maps(encoder: AnyEncoder, vectors: Vectors, sampler: CaptionSampler
     """
     captions, pictures = vectors
     identity = np.eye(captions.shape[1], dtype=np.float32)
+    shown = sampler.pairs.pictures
     met = not isinstance(encoder, TwoTowers) or encoder.met
     if met and captions.shape[1] == pictures.shape[1]:
         return Maps(identity, identity.copy())
-    shown = pictures[sampler.pairs.pictures].astype(np.float64)
-    return Maps(identity, ridge(shown, mean_captions(captions, sampler)))
+    blocks = (np.arange(start, min(start + _BLOCK, len(shown))) for start in range(0, len(shown), _BLOCK))
+    pairs = ((pictures.take(shown[block]), mean_captions(captions, sampler, block)) for block in blocks)
+    return Maps(identity, ridge((inputs.astype(np.float64), targets) for inputs, targets in pairs))
 
 
-def mean_captions(captions: np.ndarray, sampler: CaptionSampler) -> np.ndarray:
-    """The mean vector of each picture's captions, languages weighted as they are drawn; float64 (pictures, dimension).
+def mean_captions(captions: Rows, sampler: CaptionSampler, block: np.ndarray) -> np.ndarray:
+    """The mean vector of each picture's captions, languages weighted as they are drawn.
 
-    Pictures without a caption in a language that is drawn get zeros.
+    Args:
+        captions: Their vectors.
+        sampler: The pairs, and how often each language is drawn.
+        block: Places of the pictures among those of the sampler's pairs, which follow each other.
+
+    Returns:
+        float64 (pictures, dimension); zeros for pictures without a caption in a language that is drawn.
     """
-    pairs = sampler.pairs
-    mass = sampler.exists * sampler.shares
-    weights = mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12) / np.maximum(pairs.counts, 1)
-    place, language = (np.repeat(index, pairs.counts.reshape(-1)) for index in _cells(pairs.counts.shape))
-    means = np.zeros((len(pairs.pictures), captions.shape[1]))
-    np.add.at(means, place, captions[pairs.captions] * weights[place, language][:, None])
+    pairs, counts = sampler.pairs, sampler.pairs.counts[block]
+    mass = sampler.exists[block] * sampler.shares
+    weights = mass / np.maximum(mass.sum(axis=1, keepdims=True), 1e-12) / np.maximum(counts, 1)
+    place, language = (np.repeat(index, counts.reshape(-1)) for index in _cells(counts.shape))
+    first = pairs.starts[block[0], 0]
+    means = np.zeros((len(block), captions.shape[1]))
+    spoken = captions.take(pairs.captions[first : first + counts.sum()])
+    np.add.at(means, place, spoken * weights[place, language][:, None])
     return means
 
 
-def ridge(inputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Ridge regression without intercept, float32 (targets' dimension, inputs' dimension)."""
-    gram = inputs.T @ inputs
+def ridge(blocks: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Ridge regression without intercept, float32 (targets' dimension, inputs' dimension).
+
+    Args:
+        blocks: Inputs and targets, (rows, dimension) each, in at least one block.
+    """
+    products = ((inputs.T @ inputs, inputs.T @ targets) for inputs, targets in blocks)
+    gram, cross = next(products)
+    for more, others in products:
+        gram += more
+        cross += others
     penalty = _RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram))
-    return np.ascontiguousarray(np.linalg.solve(gram + penalty, inputs.T @ targets).T.astype(np.float32))
+    return np.ascontiguousarray(np.linalg.solve(gram + penalty, cross).T.astype(np.float32))
 
 
 def write_towers(encoder: AnyEncoder, folder: Path, maps: Maps) -> None:

@@ -22,7 +22,7 @@ from rich.console import Console
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.ranks import ranking
 from engine.ranks.tiling import Tiling
-from engine.ranks.vectors import Shards
+from engine.storage.shards import Shards
 from tests.benchmarks.bench_ranking import peak_bytes
 
 DIMENSION, JUDGED, SHARD = 384, 3, 250_000
