@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.collections.captions import Item, picture_collection
-from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, json_rows
+from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate
 from engine.collections.languages import from_tag, is_tag
 from engine.collections.pictures import PICTURE, Picture
+from engine.collections.rows import table_rows
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.storage.files import check_regular
 
 CAPTIONS = ("captions.jsonl", "captions.csv", "captions.parquet")
 """Files by which the folder is known; the first that exists is read."""
@@ -91,7 +91,7 @@ def read_captioned(folder: Path, name: str, faults: Faults) -> Collection:
     file = captions_file(folder)
     if file is None:
         raise InputError(f"{folder}: holds none of {', '.join(CAPTIONS)}")
-    items = captioned_items(_rows(file, faults), PictureFolder(folder, faults), faults)
+    items = captioned_items(table_rows(file, faults), PictureFolder(folder, faults), faults)
     return picture_collection(name, items, faults)
 
 
@@ -137,18 +137,3 @@ def _fault(row: dict[str, Any]) -> tuple[str, str] | None:
     if not is_tag(row["lang"]) or from_tag(row["lang"]) == PICTURE:
         return f"language {row['lang']!r} is unknown", "`lang` must be a tag of BCP 47 such as de or pt-BR"
     return None
-
-
-def _rows(file: Path, faults: Faults) -> Iterator[tuple[str, dict[str, Any]]]:
-    if file.suffix == ".jsonl":
-        yield from json_rows(file, faults)
-        return
-    import polars as pl
-
-    try:
-        check_regular(file)
-        frame = pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise InputError(f"{file}: cannot be read ({' '.join(str(error).split())[:160]}); write it again") from error
-    for number, row in enumerate(frame.iter_rows(named=True), 2):
-        yield f"{file}:{number}", row

@@ -10,7 +10,9 @@ from engine.collections.gallery import GALLERY, gallery
 from engine.collections.miracl import read_miracl
 from engine.collections.miracl_source import SPLITS, find_miracl, is_miracl
 from engine.collections.pair_filter import PairFilter
+from engine.collections.pair_table import tables
 from engine.collections.reading import read_collection
+from engine.collections.rows import ENDINGS
 from engine.collections.splits import Purpose, SplitChoice
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -29,8 +31,8 @@ def open_collection(
     """Read a collection.
 
     Args:
-        name: A catalog name that has been fetched (of MIRACL with its languages, `miracl:bn+sw`), or a folder (of pairs
-            from the web with a filter, `laion:languages=de+en:similarity=0.28`).
+        name: A catalog name that has been fetched (of MIRACL with its languages, `miracl:bn+sw`), a table of pairs, or
+            a folder (of pairs from the web with a filter, `laion:languages=de+en:similarity=0.28`).
         store: Where fetched collections are.
         every: Keep every n-th paragraph only; 1 keeps all.
         skip_invalid: Leave unusable rows out and count them.
@@ -48,7 +50,9 @@ def open_collection(
         taken = choice.take(Path(name), SPLITS)
         return read_miracl(name, find_miracl(name, taken, store), taken, Faults(skip_invalid)).every(every)
     folder = _folder_of(place, store)
-    given = pairs.name(place if place in COLLECTIONS or place in SHIPPED else folder.resolve().name)
+    path = folder.resolve()
+    own = path.stem if path.is_file() else path.name
+    given = pairs.name(place if place in COLLECTIONS or place in SHIPPED else own)
     return read_collection(folder, given, skip_invalid=skip_invalid, split=choice, pairs=pairs).every(every)
 
 
@@ -63,8 +67,9 @@ def _folder_of(name: str, store: Store) -> Path:
         return folder
     if name in SHIPPED:
         return shipped_folder(name)
-    if not Path(name).is_dir():
+    if not Path(name).is_dir() and not tables(Path(name)):
         raise InputError(
-            f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *GALLERY, *COLLECTIONS])}"
+            f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *GALLERY, *COLLECTIONS])}, nor a "
+            f"table of pairs ({', '.join(ENDINGS)})"
         )
     return Path(name)

@@ -72,7 +72,7 @@ class PairFilter:
         count = len(parts)
         while count > 1 and "=" in parts[count - 1]:
             count -= 1
-        if count == len(parts) or Path(name).is_dir():
+        if count == len(parts) or Path(name).exists():
             return name, EVERY_PAIR
         values: dict[str, object] = {}
         for part in parts[count:]:
@@ -127,7 +127,7 @@ EVERY_PAIR = PairFilter()
 
 
 def name_or_path(name: str, lang: str | None = None) -> str:
-    """A folder's whole path with its filter, which holds wherever it is read; any other name as it is.
+    """The whole path of a folder or file with its filter, which holds wherever it is read; any other name as it is.
 
     Args:
         name: Of a collection or an encoder.
@@ -138,7 +138,7 @@ def name_or_path(name: str, lang: str | None = None) -> str:
     """
     place, pairs = PairFilter.parse(name)
     pairs = pairs if lang is None else replace(pairs, lang=lang)
-    return pairs.name(str(Path(place).resolve()) if Path(place).is_dir() else place)
+    return pairs.name(str(Path(place).resolve()) if Path(place).exists() else place)
 
 
 def usable_caption(caption: object, place: str, faults: Faults) -> str | None:

@@ -6,6 +6,7 @@ Every fault names the file and the place. With `skip_invalid`, rows that cannot 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.collections.beir import CORPUS, read_beir
@@ -13,6 +14,7 @@ from engine.collections.captioned import captions_file, read_captioned
 from engine.collections.embeddings import PICTURES, read_embeddings
 from engine.collections.faults import Faults
 from engine.collections.pair_filter import EVERY_PAIR, PairFilter
+from engine.collections.pair_table import read_pairs, tables
 from engine.collections.splits import SplitChoice
 from engine.collections.structures import Collection
 from engine.collections.webdataset import read_webdataset, shards
@@ -33,20 +35,22 @@ def read_collection(
     """Read a collection from a folder.
 
     Args:
-        folder: An XQuAD-R folder, a BEIR folder, captions beside pictures, webdataset shards, or embeddings of
-            clip-retrieval; which one is seen from its files.
+        folder: An XQuAD-R folder, a BEIR folder, captions beside pictures, webdataset shards, embeddings of
+            clip-retrieval, or tables of pairs; which one is seen from its files. A table may be given as the file.
         name: What to call it; by default the folder's name.
         skip_invalid: Leave unusable rows out and count them instead of raising.
         split: Which judgements of a BEIR folder are read.
-        pairs: Which pairs of shards or embeddings are taken.
+        pairs: Which pairs of shards or embeddings are taken; the language of a table that names none.
 
     Raises:
         InputError: If the folder is missing, holds none of these, a file has a fault, or a split or pairs are chosen
             where there is nothing to choose from.
     """
     folder, name = Path(folder), name or Path(folder).resolve().name
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give a folder with <language>.json files or a BEIR folder")
+    if not folder.is_dir() and not tables(folder):
+        raise InputError(
+            f"{folder}: no such folder; give a folder with <language>.json files, a BEIR folder or a table of pairs"
+        )
     try:
         if (folder / CORPUS).exists():
             pairs.refuse(folder)
@@ -56,6 +60,9 @@ def read_collection(
             return read_embeddings(folder, name, Faults(skip_invalid), pairs)
         if shards(folder):
             return read_webdataset(folder, name, Faults(skip_invalid), pairs)
+        if files := tables(folder):
+            replace(pairs, lang=None).refuse(folder)
+            return read_pairs(files, name, Faults(skip_invalid), pairs.lang)
         pairs.refuse(folder)
         if captions_file(folder) is not None:
             return read_captioned(folder, name, Faults(skip_invalid))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +19,12 @@ from engine.progress import Progress as Note
 
 if TYPE_CHECKING:
     from engine.evaluation.manifest import CollectionPart
+    from engine.training.training_set import TrainingSet
 
 out = Console()
 err = Console(stderr=True)
+
+_MOST_SHOWN = 16
 
 
 def plain(error: Exception) -> str:
@@ -121,8 +126,30 @@ def add_lang(parser: argparse.ArgumentParser, of: str) -> None:
         of: Of which collection, such as "--train".
     """
     parser.add_argument(
-        "--lang", metavar="L", help=f"of shards or embeddings in {of}: language of captions without a LANGUAGE"
+        "--lang", metavar="L", help=f"of shards, embeddings or tables in {of}: language of texts that name none"
     )
+
+
+def say_training(training: TrainingSet) -> None:
+    """Say what a table of pairs comes to before it is trained on: what was left out, and how many of each language.
+
+    Args:
+        training: What is trained on.
+    """
+    collection = training.collection
+    tell = partial(err.print, highlight=False, soft_wrap=True, markup=False)
+    if collection.skipped:
+        tell(f"{collection.name}: left out: {', '.join(f'{count} times {why}' for why, count in collection.skipped)}")
+    for what, codes in (("queries", collection.queries.languages), ("passages", collection.corpus.languages)):
+        counts = Counter(codes)
+        tell(f"{collection.name}: {len(codes):,} {what}: {_shown(counts.most_common())}")
+    pairs = sorted(training.pair_counts().items(), key=lambda pair: -pair[1])
+    tell(f"{collection.name}: questions by pair: {_shown([(f'{one} → {other}', n) for (one, other), n in pairs])}")
+
+
+def _shown(counts: list[tuple[str, int]]) -> str:
+    more = f", and {len(counts) - _MOST_SHOWN} more" if len(counts) > _MOST_SHOWN else ""
+    return ", ".join(f"{name} {count:,}" for name, count in counts[:_MOST_SHOWN]) + more
 
 
 def say_notes(collection: CollectionPart) -> None:

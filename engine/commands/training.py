@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.collections.pair_filter import name_or_path
@@ -19,6 +20,7 @@ from engine.commands.console import (
     say_notes,
     say_split,
     say_taken,
+    say_training,
 )
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 from engine.progress import unobserved
@@ -101,6 +103,8 @@ def _train(options: argparse.Namespace) -> None:
             err.print(f"left out of training: {len(leak.questions)} questions that stand in {leak.collection} too")
     for copies in training.near_copies:
         err.print(copies.sentence(), soft_wrap=True)
+    if _is_table(name):
+        say_training(training)
     with options.progress() as progress:
         key = train(
             recipe, encoder, training, store, progress=progress, observe=getattr(progress, "observe", unobserved)
@@ -111,10 +115,19 @@ def _train(options: argparse.Namespace) -> None:
     out.print(f"checkpoint {key}: {store.path('checkpoints', key)}", soft_wrap=True)
 
 
+def _is_table(training: str) -> bool:
+    from engine.collections.pair_filter import PairFilter
+    from engine.collections.pair_table import tables
+
+    return bool(tables(Path(PairFilter.parse(training)[0])))
+
+
 def _sweep(options: argparse.Namespace) -> None:
+    from engine.collections.opening import open_collection
     from engine.storage.store import Store
     from engine.sweeps.run import run_sweep
     from engine.sweeps.sweep import Sweep
+    from engine.training.training_set import TrainingSet
 
     sweep = Sweep(
         encoder=encoder_name(options),
@@ -135,6 +148,10 @@ def _sweep(options: argparse.Namespace) -> None:
         options=encoder_options(options),
     )
     store = Store()
+    if _is_table(sweep.training):  # counted as it came; what leaks into the evaluation is left out later
+        skip, split = options.skip_invalid, options.train_split
+        table = open_collection(sweep.training, store, skip_invalid=skip, split=split, purpose="training")
+        say_training(TrainingSet(table))
     with _workers(options, store) as workers, options.progress() as progress:
         observe = getattr(progress, "observe", unobserved)
         failures = run_sweep(sweep, store, workers=workers, progress=progress, observe=observe)

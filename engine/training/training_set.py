@@ -63,6 +63,14 @@ class TrainingSet:
         found = (near_copies(self.collection, evaluation, store, progress) for evaluation in evaluations)
         return replace(self, near_copies=tuple(copies for copies in found if copies and copies.pictures))
 
+    def pair_counts(self) -> dict[tuple[str, str], int]:
+        """How many questions can be drawn in each query language and passage language, where there is one."""
+        pairs = TrainingPairs.from_collection(self.collection)
+        asked, answered = (np.asarray(rows >= 0, np.int64) for rows in (pairs.query_rows, pairs.document_rows))
+        counts = asked.T @ answered
+        codes = pairs.languages
+        return {(codes[a], codes[b]): int(counts[a, b]) for a, b in np.argwhere(counts)}
+
     @property
     def withheld(self) -> frozenset[str]:
         """Texts that must not be seen in training, in `leaks.plain` form."""
