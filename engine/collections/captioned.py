@@ -5,7 +5,7 @@ A row has `image` (a file in the folder or its subfolder `images`), `lang` (a ta
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,13 @@ class PictureFolder:
         root: The folder; a name is looked for in it and in its subfolder `images`.
         faults: What to do about pictures that cannot be used.
         lenient: Whether missing pictures are counted without being a fault.
+        places: Where each file is; None to look for it in the folder.
     """
 
     root: Path
     faults: Faults
     lenient: bool = False
+    places: Mapping[str, Path] | None = None
     _known: dict[str, Picture | None] = field(default_factory=dict)
 
     def get(self, name: str, place: str) -> Picture | None:
@@ -56,9 +58,7 @@ class PictureFolder:
         return self._known[name]
 
     def _open(self, name: str, place: str) -> Picture | None:
-        within = not Path(name).is_absolute() and ".." not in Path(name).parts
-        files = [self.root / name, self.root / "images" / name] if within else []
-        file = next((file for file in files if file.is_file()), None)
+        file = self._find(name) if self.places is None else self.places.get(name)
         if file is None and self.lenient:
             self.faults.counts[MISSING_PICTURE] += 1
             return None
@@ -70,6 +70,11 @@ class PictureFolder:
         if fault is not None:
             self.faults.meet(str(file), BROKEN_PICTURE, f"{fault}; replace it")
         return picture if fault is None else None
+
+    def _find(self, name: str) -> Path | None:
+        within = not Path(name).is_absolute() and ".." not in Path(name).parts
+        files = [self.root / name, self.root / "images" / name] if within else []
+        return next((file for file in files if file.is_file()), None)
 
 
 def captions_file(folder: Path) -> Path | None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from engine.collections.download import download
 from engine.collections.miracl_source import NAME, is_miracl
+from engine.collections.picture_sets import PICTURE_SETS
+from engine.collections.published import Published
 from engine.errors import FetchError, InputError
 from engine.progress import Progress, silent
 from engine.storage.digest import digest, file_digest
@@ -15,29 +17,6 @@ from engine.storage.store import Store
 
 _LAREQA = "https://raw.githubusercontent.com/google-research-datasets/lareqa"
 _DATA = "data"  # folder of the collection's own files in its entry, apart from the manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A collection that others published.
-
-    Attributes:
-        name: Its catalog name.
-        title: Its name in text.
-        about: One line on what it is.
-        url: Folder that its files are downloaded from.
-        licence: Its licence.
-        licence_url: The licence's text.
-        citation: Whom to cite.
-    """
-
-    name: str
-    title: str
-    about: str
-    url: str
-    licence: str
-    licence_url: str
-    citation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +155,7 @@ def fetch_collection(
 
 def published_as(name: str) -> Published | None:
     """What is known of a collection that others published, by the name that it is opened by; None for another."""
-    return MIRACL if is_miracl(name) else COLLECTIONS.get(name)
+    return MIRACL if is_miracl(name) else COLLECTIONS.get(name) or PICTURE_SETS.get(name)
 
 
 def collection_source(name: str) -> CollectionSource:

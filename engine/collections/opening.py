@@ -11,6 +11,7 @@ from engine.collections.miracl import read_miracl
 from engine.collections.miracl_source import SPLITS, find_miracl, is_miracl
 from engine.collections.pair_filter import PairFilter
 from engine.collections.pair_table import tables
+from engine.collections.picture_sets import PICTURE_SETS, read_picture_set
 from engine.collections.reading import read_collection
 from engine.collections.rows import ENDINGS
 from engine.collections.splits import Purpose, SplitChoice
@@ -49,6 +50,10 @@ def open_collection(
     if is_miracl(name):
         taken = choice.take(Path(name), SPLITS)
         return read_miracl(name, find_miracl(name, taken, store), taken, Faults(skip_invalid)).every(every)
+    if place in PICTURE_SETS:
+        for each in (pairs, choice):
+            each.refuse(Path(name))
+        return read_picture_set(place, store, Faults(skip_invalid)).every(every)
     folder = _folder_of(place, store)
     path = folder.resolve()
     own = path.stem if path.is_file() else path.name
@@ -68,8 +73,9 @@ def _folder_of(name: str, store: Store) -> Path:
     if name in SHIPPED:
         return shipped_folder(name)
     if not Path(name).is_dir() and not tables(Path(name)):
+        known = [*SHIPPED, *GALLERY, *COLLECTIONS, *PICTURE_SETS]
         raise InputError(
-            f"collection {name!r}: neither a folder nor one of {', '.join([*SHIPPED, *GALLERY, *COLLECTIONS])}, nor a "
+            f"collection {name!r}: neither a folder nor one of {', '.join(known)}, nor a "
             f"table of pairs ({', '.join(ENDINGS)})"
         )
     return Path(name)

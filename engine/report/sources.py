@@ -17,6 +17,7 @@ import polars as pl
 from engine.collections import citations
 from engine.collections.catalog import COLLECTIONS, SHIPPED, published_as
 from engine.collections.miracl_source import NAME, is_miracl
+from engine.collections.picture_sets import PICTURE_SETS
 from engine.encoders.catalog import ENCODERS
 from engine.errors import StoreError
 from engine.report.findings import Findings
@@ -95,7 +96,10 @@ def bibtex(found: Findings) -> str:
     fetched = [name for name in COLLECTIONS if name in (opened.collection, opened.training)]
     lareqa = ["lareqa"] if fetched else []
     miracl = [NAME] if any(map(is_miracl, (opened.collection, opened.training or ""))) else []
-    return citations.bibtex(["hybrid-batch", *lareqa, *fetched, *miracl, found.family.recipe.encoder_name]) + "\n"
+    sets = (name for name in (opened.collection, opened.training or "") if name in PICTURE_SETS)
+    pictured = dict.fromkeys(name.removesuffix("-train") for name in sets)
+    cited = ["hybrid-batch", *lareqa, *fetched, *miracl, *pictured, found.family.recipe.encoder_name]
+    return citations.bibtex(cited) + "\n"
 
 
 def versions() -> dict[str, str]:
@@ -122,7 +126,11 @@ def commands(found: Findings, report: Sequence[str]) -> list[str]:
     """
     opened = found.family.opened_as
     names = [opened.training, *opened.evaluations]
-    fetched = [["fetch", name] for name in dict.fromkeys(names) if name and published_as(name)]
+    fetched = [
+        ["fetch", name, *(["--from", "DIR"] if name in PICTURE_SETS else [])]
+        for name in dict.fromkeys(names)
+        if name and published_as(name)
+    ]
     lines = [*fetched, *_sweeps(found), list(report)]
     return [f"python -m engine {shlex.join(line)}" for line in lines]
 
