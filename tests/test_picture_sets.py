@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -16,6 +16,8 @@ from engine.collections.opening import open_collection
 from engine.collections.picture_sets import PICTURE_SETS, fetch_picture_set
 from engine.collections.pictures import PICTURE
 from engine.errors import EngineError, FetchError, InputError
+from engine.training.model_card import card_of
+from engine.training.recipe import Recipe
 from tests import web_builders as web
 from tests.command_line import runner, the_error
 from tests.picture_models import clip_folder
@@ -188,6 +190,14 @@ def test_the_catalogue_knows_licences_counts_and_whom_to_cite():
         assert len({from_tag(tag) for tag in one.languages}) == len(one.languages)
     assert len(PICTURE_SETS["crossmodal-3600"].languages) == 36
     assert len(PICTURE_SETS["xtd10"].languages) == 11
+
+
+def test_a_checkpoint_trained_on_one_says_its_licence(tmp_path):
+    recipe = Recipe("e" * 32, {}, "c" * 32, "head", alpha=0.5, encoder_name="labse", collection_name="multi30k-train")
+    (tmp_path / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    text = card_of(tmp_path)
+    assert "license: cc-by-nc-sa-4.0" in text
+    assert "It may not be used commercially." in text
 
 
 def test_it_is_fetched_and_evaluated_on_the_command_line(small, store, tmp_path, capsys, monkeypatch):

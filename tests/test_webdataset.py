@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -22,7 +23,9 @@ from tests.builders import contents
 
 @pytest.fixture
 def folder(tmp_path):
-    """Two shards: two pairs in German and English, and one more in French."""
+    """Two shards, with what img2dataset writes beside them: pairs in German and English, and one more in French."""
+    pl.DataFrame({"url": ["http://a.invalid"], "caption": ["not read"]}).write_parquet(tmp_path / "00000.parquet")
+    (tmp_path / "00000_stats.json").write_text("{}")
     web.write_shard(tmp_path / "00000.tar", [web.pair(0, "ein Bild", "de"), web.pair(1, "a picture", "en", "PNG")])
     web.write_shard(tmp_path / "00001.tar", [web.pair(2, " une image\n", "fr", "WEBP")], first=10_000)
     return tmp_path

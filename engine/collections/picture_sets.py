@@ -38,12 +38,14 @@ class PictureSet(Published):
         pictures: How many pictures it has.
         languages: Languages of its captions.
         captions: How many captions it has.
+        picture_licence: Whose the pictures are, and under what licence.
         rows: Reads its captions from a folder in its layout.
     """
 
     pictures: int
     languages: tuple[str, ...]
     captions: int
+    picture_licence: str
     rows: Callable[[Path], Iterator[Row]]
 
     @property
@@ -88,12 +90,13 @@ def _multi30k(name: str, title: str, split: str, pictures: int) -> PictureSet:
         title=title,
         about=f"{pictures:,} pictures of Flickr with an English caption and its translations into 3 languages",
         url="https://github.com/multi30k/dataset",
-        licence="CC BY-NC-SA 4.0; pictures: Flickr30k, for non-commercial research",
+        licence="CC BY-NC-SA 4.0",
         licence_url="https://www.statmt.org/wmt16/multimodal-task.html",
         citation="Elliott et al. 2016, Multi30K, arXiv 1605.00459",
         pictures=pictures,
         languages=_MULTI30K,
         captions=pictures * len(_MULTI30K),
+        picture_licence="Flickr30k, for non-commercial research",
         rows=multi30k_rows(split),
     )
 
@@ -112,12 +115,13 @@ PICTURE_SETS = {
             title="Crossmodal-3600",
             about="3,600 pictures from all over the world, 261,375 captions written in 36 languages",
             url="https://google.github.io/crossmodal-3600/",
-            licence="CC BY 4.0; pictures: Open Images, CC BY 2.0",
+            licence="CC BY 4.0",
             licence_url="https://creativecommons.org/licenses/by/4.0/",
             citation="Thapliyal et al. 2022, Crossmodal-3600, arXiv 2205.12522",
             pictures=3600,
             languages=_CROSSMODAL,
             captions=261_375,
+            picture_licence="Open Images, CC BY 2.0",
             rows=crossmodal_rows,
         ),
         PictureSet(
@@ -125,12 +129,13 @@ PICTURE_SETS = {
             title="XTD10",
             about="1,000 pictures of COCO with a caption in each of 11 languages; 800 are in COCO's training set",
             url="https://github.com/adobe-research/Cross-lingual-Test-Dataset-XTD10",
-            licence="Adobe Research License, non-commercial research only; pictures: COCO",
+            licence="Adobe Research License (NC)",
             licence_url="https://github.com/adobe-research/Cross-lingual-Test-Dataset-XTD10/blob/main/LICENSE.md",
             citation="Aggarwal and Kale 2020, arXiv 2012.05107; MIC and STAIR for de, en, fr and ja",
             pictures=1000,
             languages=("de", "en", "es", "fr", "it", "ja", "ko", "pl", "ru", "tr", "zh"),
             captions=11_000,
+            picture_licence="COCO, each its owner's on Flickr",
             rows=xtd_rows,
         ),
         _multi30k("multi30k", "Multi30k, test 2016", "test_2016_flickr", 1000),

@@ -77,6 +77,7 @@ def _fetch_picture_set(options: argparse.Namespace) -> None:
     here, new = fetch_picture_set(options.name, Store(), options.source)
     if new:
         _print_terms(one)
+        out.print(f"Pictures: {one.picture_licence}", soft_wrap=True)
     missing = one.pictures - here
     out.print(
         f"{'fetched' if new else 'already there'}: {here:,} of {one.pictures:,} pictures are in {options.source}"

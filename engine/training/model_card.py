@@ -29,7 +29,10 @@ from engine.training.recipe import FULL_ONLY, Recipe
 
 CARD = "README.md"
 
-_TAGS = {"MIT": "mit", "Apache 2.0": "apache-2.0", "CC BY-SA 4.0": "cc-by-sa-4.0", "CC BY-NC 4.0": "cc-by-nc-4.0"}
+_TAGS = {
+    **{"MIT": "mit", "Apache 2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0", "CC BY-SA 4.0": "cc-by-sa-4.0"},
+    **{"CC BY-NC 4.0": "cc-by-nc-4.0", "CC BY-NC-SA 4.0": "cc-by-nc-sa-4.0"},
+}
 _FREE = "CC0 1.0"
 _UNKNOWN = "unknown"
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached
-from engine.collections.catalog import COLLECTIONS, DEMO_SETTINGS, SHIPPED
+from engine.collections.catalog import DEMO_SETTINGS, SHIPPED, published_as
 from engine.encoders.catalog import ENCODERS
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import DEFAULTS, Settings
@@ -126,12 +126,10 @@ def _notes(training: str, evaluations: list[str]) -> list[str]:
         if training in evaluations
         else []
     )
-    licences = {
-        COLLECTIONS[name].licence for name in [training] if name in COLLECTIONS and "NC" in COLLECTIONS[name].licence
-    }
-    return notes + [
-        f"{training} is {licence}: checkpoints trained on it are for non-commercial use." for licence in licences
-    ]
+    source = published_as(training)
+    if source is not None and "NC" in source.licence:
+        notes.append(f"{training} is {source.licence}: checkpoints trained on it are for non-commercial use.")
+    return notes
 
 
 def composition_in_words(training: dict[str, Any]) -> str:
