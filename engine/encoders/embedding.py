@@ -14,7 +14,8 @@ from engine.collections.structures import Collection, Role
 from engine.encoders.adjustment import LanguageAdjustment
 from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
 from engine.encoders.encoding import VECTORS, encode_into, write_entry
-from engine.encoders.given import ALIKE, SAMPLE, GivenRows, Map, unchanged
+from engine.encoders.given import ALIKE, SAMPLE, GivenRows
+from engine.encoders.maps import Map, in_blocks, one_after_other, unchanged
 from engine.encoders.towers import TwoTowers
 from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
@@ -132,12 +133,8 @@ def _sources(encoder: Encoder) -> Iterator[tuple[Encoder, Map]]:
     yield encoder, lead
     while (derived := _derived(encoder)) is not None:
         encoder, follow = derived
-        lead = partial(_follow, follow, lead)
+        lead = partial(one_after_other, follow, lead)
         yield encoder, lead
-
-
-def _follow(first: Map, then: Map, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    return then(first(vectors))
 
 
 def _given(
@@ -170,7 +167,8 @@ def embed(
         progress: Told the characters encoded of all characters.
 
     Returns:
-        Vectors, float32 (texts, dimension), of unit length if the encoder's similarity is cosine.
+        Vectors, float32 (texts, dimension), of unit length if the encoder's similarity is cosine; to be read only, for
+        they may be mapped from the store's file.
 
     Raises:
         InputError: If the encoder gives vectors with NaN or infinite numbers.
@@ -178,9 +176,26 @@ def embed(
     """
     if _are_apart(encoder, texts):
         return _embed_apart(encoder, role, texts, store, progress)
+    file, lead = stored(encoder, role, texts, store, progress)
+    try:
+        vectors: NDArray[np.float32] = np.load(file, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{file}: cannot be read ({error}); delete its folder and run again") from error
+    return vectors if lead is unchanged else np.concatenate(list(in_blocks(lead, vectors)))
+
+
+def stored(
+    encoder: Encoder, role: Role, texts: Sequence[str], store: Store, progress: Progress = silent
+) -> tuple[Path, Map]:
+    """The file of these texts' vectors, which are computed if the store lacks them, and what leads to the encoder's.
+
+    The file holds the vectors of what the encoder's are derived from; `in_blocks` gives the encoder's own. Arguments
+    and errors are those of `embed`; texts and pictures must not stand together.
+    """
     if (derived := _derived(encoder)) is not None:
         source, follow = derived
-        return follow(embed(source, role, texts, store, progress))
+        file, lead = stored(source, role, texts, store, progress)
+        return file, follow if lead is unchanged else partial(one_after_other, lead, follow)
     key = embedding_key(encoder, role, texts)
     if store.get("embeddings", key) is None:
         shipped = SHIPPED / f"{key}.npy"
@@ -188,12 +203,13 @@ def embed(
             write_entry(store, key, encoder, role, unit_length(np.load(shipped).astype(np.float32)))
         else:
             encode_into(store, key, encoder, role, texts, progress)
-    file = store.path("embeddings", key) / VECTORS
-    try:
-        vectors: NDArray[np.float32] = np.load(file)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{file}: cannot be read ({error}); delete its folder and run again") from error
-    return vectors
+    return store.path("embeddings", key) / VECTORS, unchanged
+
+
+def are_in_one_file(encoder: Encoder, collection: Collection) -> bool:
+    """Whether `stored` gives the vectors of a collection's candidates."""
+    adjusted = isinstance(encoder, SentenceEncoder) and encoder.is_adjusted
+    return not adjusted and collection.given is None and not _are_apart(encoder, collection.corpus.texts)
 
 
 def is_embedded(encoder: Encoder, role: Role, texts: Sequence[str], store: Store) -> bool:

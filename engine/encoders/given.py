@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.encoders.encoder import unit_length
+from engine.encoders.maps import Map
 from engine.storage.shards import Shards
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Map = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
-"""What leads from vectors to other vectors, row by row."""
 
 SAMPLE = 16
 """Captions that are encoded to see whose vectors they are."""
@@ -43,8 +40,3 @@ class GivenRows:
     def take(self, rows: np.ndarray) -> NDArray[np.float32]:
         """The vectors of some rows here, float32 (rows, dimension)."""
         return self.of(self.rows[rows])
-
-
-def unchanged(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The vectors as they are."""
-    return vectors

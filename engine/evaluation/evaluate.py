@@ -21,7 +21,6 @@ from engine.collections.opening import open_collection
 from engine.collections.pictures import PICTURE
 from engine.collections.splits import USUAL
 from engine.collections.structures import Collection
-from engine.encoders.embedding import embed_collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
 from engine.encoders.towers import TwoTowers
 from engine.errors import EngineError, InputError, StoreError
@@ -31,7 +30,7 @@ from engine.progress import Progress, silent
 from engine.ranks import metrics, picture_scores
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import RANKS, TOP, read_frame
-from engine.ranks.similarity import as_inner_products
+from engine.ranks.streamed import vectors_to_rank
 from engine.storage.digest import digest
 from engine.storage.store import SCHEMA_VERSION, Store
 
@@ -133,9 +132,8 @@ def evaluate(
     if evaluation is None:
         started = time.monotonic()
         manifest = _manifest(encoder, collection, opened_as)  # first, for it may find a fault
-        queries, documents = embed_collection(encoder, collection, store, progress)
-        queries, documents = as_inner_products(queries, documents, encoder.similarity)
-        ranks, top = rank_collection(queries, documents, collection, top_k=top_k, index=index, progress=progress)
+        with vectors_to_rank(encoder, collection, store, progress) as vectors:
+            ranks, top = rank_collection(*vectors, collection, top_k=top_k, index=index, progress=progress)
         seconds = time.monotonic() - started
         manifest = manifest.model_copy(update={"top_k": top_k, "index": index, "seconds": seconds})
         write_evaluation(key, manifest, ranks, top, store)

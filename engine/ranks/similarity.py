@@ -11,6 +11,9 @@ from engine.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+INNER_PRODUCTS = ("cosine", "dot")
+"""Similarities that are inner products of the vectors as they are."""
+
 
 def as_inner_products(
     queries: NDArray[np.float32], documents: NDArray[np.float32], similarity: str
@@ -31,10 +34,25 @@ def as_inner_products(
     Raises:
         InputError: If the similarity is another.
     """
-    if similarity in ("cosine", "dot"):
-        return queries, documents
-    if similarity != "euclidean":
-        raise InputError(f"similarity must be cosine, dot or euclidean, got {similarity!r}")
+    return queries_for(queries, similarity), documents_for(documents, similarity)
+
+
+def queries_for(queries: NDArray[np.float32], similarity: str) -> NDArray[np.float32]:
+    """The queries' part of `as_inner_products`."""
+    if _is_inner_product(similarity):
+        return queries
+    return np.hstack([queries, np.ones((len(queries), 1), np.float32)])
+
+
+def documents_for(documents: NDArray[np.float32], similarity: str) -> NDArray[np.float32]:
+    """The documents' part of `as_inner_products`, which does not depend on what they stand together with."""
+    if _is_inner_product(similarity):
+        return documents
     half_squares = -(documents.astype(np.float64) ** 2).sum(axis=1, keepdims=True) / 2
-    ones = np.ones((len(queries), 1), np.float32)
-    return np.hstack([queries, ones]), np.hstack([documents, half_squares.astype(np.float32)])
+    return np.hstack([documents, half_squares.astype(np.float32)])
+
+
+def _is_inner_product(similarity: str) -> bool:
+    if similarity not in (*INNER_PRODUCTS, "euclidean"):
+        raise InputError(f"similarity must be cosine, dot or euclidean, got {similarity!r}")
+    return similarity in INNER_PRODUCTS

@@ -44,9 +44,9 @@ class Examples:
         """Vectors of each batch's queries, and of its passages: the right ones first, in the queries' order."""
         import torch
 
-        queries, documents = torch.from_numpy(self.queries), torch.from_numpy(self.documents)
         for step, batch in enumerate(self.sampler, 1):
-            yield queries[batch.queries], documents[np.concatenate([batch.documents, self.negatives.rows(batch, step)])]
+            passages = np.concatenate([batch.documents, self.negatives.rows(batch, step)])
+            yield torch.from_numpy(self.queries[batch.queries]), torch.from_numpy(self.documents[passages])
 
 
 def train_head(
