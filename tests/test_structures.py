@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.collections import digest
 from engine.collections.reading import read_collection
 from engine.collections.structures import Collection, Corpus, Qrels, Queries
 from engine.errors import InputError
@@ -34,6 +36,17 @@ def _fault(**parts: object) -> str:
     assert "\n" not in message
     assert message.startswith("collection small: ")
     return message
+
+
+def test_a_collection_is_digested_once_and_then_forgotten(monkeypatch):
+    digested = []
+    monkeypatch.setattr(digest, "digest", lambda *parts: digested.append(parts) or str(len(digested)))
+    one, other = _small(), _small()
+    assert [digest.collection_digest(part) for part in (one, other, one, other)] == ["1", "2", "1", "2"]
+    known = len(digest._known)
+    del one
+    gc.collect()
+    assert len(digest._known) == known - 1
 
 
 def test_parts_that_fit_are_accepted():

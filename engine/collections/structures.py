@@ -79,7 +79,7 @@ class Qrels:
         return len(self.queries)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Collection:
     """Languages, queries, candidates and judgements.
 
