@@ -261,7 +261,7 @@ def test_a_sweep_makes_a_mean_once_and_a_head_for_every_ratio_and_seed() -> None
     sweep = Sweep(
         "e", "t", ("c",), alphas=(0.0, 1.0), seeds=(3, 4), baselines=("x-x", "centred", "lir-1-transductive+hybrid")
     )
-    kinds = pl.DataFrame(sweep.kinds(), schema=["strategy", "alpha", "seed"], orient="row")
+    kinds = pl.DataFrame(sweep.kinds(), schema=["strategy", "alpha", "seed", "share"], orient="row")
     counts = dict(kinds.group_by("strategy").len().iter_rows())
     assert counts == {"hybrid": 4, "x-x": 2, "centred": 1, "lir-1-transductive+hybrid": 4}
-    assert kinds.filter(pl.col("strategy") == "centred").row(0) == ("centred", None, 3)
+    assert kinds.filter(pl.col("strategy") == "centred").row(0) == ("centred", None, 3, None)

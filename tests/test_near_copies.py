@@ -15,7 +15,7 @@ from PIL import Image, ImageFilter
 from engine.collections import near_copies as module
 from engine.collections.captions import Item, picture_collection
 from engine.collections.near_copies import BITS, NEAR, difference_hash, hashes, near_copies, nearest
-from engine.collections.pictures import PICTURE, Picture
+from engine.collections.pictures import PICTURE, Picture, UnseenPicture
 from engine.sweeps.run import run_sweep
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import Settings
@@ -89,8 +89,11 @@ def test_pictures_of_one_colour_and_lost_ones_look_like_none(tmp_path, store):
     assert near_copies(one, other, store).pictures == 0
 
 
-def test_collections_of_texts_are_not_compared(two, store):
+def test_texts_and_vectors_without_pictures_are_not_compared(two, store, tmp_path):
     assert near_copies(two[0], tiny_collection(), store) is None
+    unseen = UnseenPicture(b"a vector", tmp_path / "pictures")
+    vectors = picture_collection("vectors", [Item("a", PICTURE, unseen), Item("a", "en", "a")])
+    assert near_copies(vectors, two[0], store) is None
 
 
 def test_hashes_are_made_once(two, store, monkeypatch):

@@ -50,6 +50,14 @@ def add(commands: argparse._SubParsersAction) -> None:
     sweep = commands.add_parser("sweep", help="train and evaluate ratios and seeds; what exists is not computed again")
     sweep.add_argument("--eval", type=names, required=True, metavar="C[,C]", help="collections to evaluate on")
     sweep.add_argument("--alphas", type=numbers(float), default=[0.0, 0.25, 0.5, 0.75, 1.0], metavar="A[,A]")
+    sweep.add_argument(
+        "--english-shares",
+        type=numbers(_share),
+        default=[],
+        metavar="S[,S]",
+        help="of collections of pictures: how often captions are English, 0 to 1, at every ratio; own: as often as "
+        "the languages' own proportion says",
+    )
     sweep.add_argument("--seeds", type=numbers(int), default=[0], metavar="N[,N]")
     sweep.add_argument(
         "--baselines",
@@ -135,6 +143,7 @@ def _sweep(options: argparse.Namespace) -> None:
         evaluations=tuple(map(name_or_path, options.eval)),
         alphas=tuple(options.alphas),
         seeds=tuple(options.seeds),
+        english_shares=tuple(options.english_shares),
         method=options.method,
         baselines=tuple(options.baselines),
         merges=options.merge,
@@ -192,12 +201,15 @@ def _print_sweep(sweep: object, store: object) -> None:
         say_notes(part)
     seen = dict.fromkeys(seen_in_words(one.manifest) for _, _, one in evaluations)
     caption = "; ".join(["mAP", *filter(None, seen)])
-    table = Table("collection", "strategy", "alpha", "seed", "mono", "cross", "multi", "rank distance", caption=caption)
-    for row in as_table(evaluations).iter_rows(named=True):
+    rows = as_table(evaluations)
+    ratios = ["english_share"] if rows["english_share"].count() else []
+    heads = ["collection", "strategy", *(["English share"] if ratios else []), "alpha", "seed"]
+    table = Table(*heads, "mono", "cross", "multi", "rank distance", caption=caption)
+    for row in rows.iter_rows(named=True):
         scores = ["-" if row[name] is None else f"{row[name]:.4f}" for name in ("mono_map", "cross_map", "multi_map")]
-        alpha, seed = ("" if row[name] is None else f"{row[name]:g}" for name in ("alpha", "seed"))
+        numbers = ["" if row[name] is None else f"{row[name]:g}" for name in (*ratios, "alpha", "seed")]
         distance = "-" if row["rank_distance"] is None else f"{row['rank_distance']:.0f}"
-        table.add_row(row["collection"], row["strategy"], alpha, seed, *scores, distance)
+        table.add_row(row["collection"], row["strategy"], *numbers, *scores, distance)
     out.print(table)
 
 
@@ -214,6 +226,13 @@ def _settings(options: argparse.Namespace) -> object:
     if options.method == "head" and idle:
         raise InputError(f"{', '.join(idle)}: method head has no use for it; leave it out, or use --method full")
     return replace(DEFAULTS[options.method], **given)
+
+
+def _share(text: str) -> float | None:
+    """An English share; None for "own"."""
+    from engine.sweeps.sweep import OWN_SHARE
+
+    return None if text.strip() == OWN_SHARE else float(text)
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
@@ -237,3 +256,6 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     ):
         kind = float if name == "hold_out" else kinds.get(name, int)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the method's")
+    parser.add_argument(
+        "--lock-pictures", action="store_true", default=None, help="of pictures: train the text side alone (LiT)"
+    )

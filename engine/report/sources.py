@@ -166,8 +166,7 @@ def checkpoints_table(found: Findings, store: Store) -> Table:
     return Table(
         name="checkpoints",
         title="Recipe of every checkpoint",
-        caption=f"All are {found.family.recipe.encoder_name}, method {found.family.recipe.method}, trained on "
-        f"{found.family.recipe.collection_name}: {settings.steps} steps of {settings.batch_size} pairs, learning rate "
+        caption=f"All are {found.family.label}: {settings.steps} steps of {settings.batch_size} pairs, learning rate "
         f"{settings.learning_rate:g}, weight decay {settings.weight_decay:g}, temperature {settings.temperature:g}, "
         f"language exponent {settings.tau:g}, {settings.hard_negatives} hard negatives. Batches are those that were "
         "drawn; left out: questions that stand in the evaluation collection too; the key names the checkpoint in the "

@@ -19,6 +19,7 @@ from engine.evaluation.manifest import OpenedAs
 from engine.ranks.metrics import METRICS
 from engine.significance.draws import UTILITY_PARTS, checked_weights
 from engine.storage.digest import digest
+from engine.sweeps.english_shares import Members, family_key, with_shared_baselines
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import Recipe
 
@@ -45,7 +46,7 @@ class Family:
     @property
     def label(self) -> str:
         """What to call it, such as "multilingual-e5-small, head on mlqa-r"."""
-        return f"{self.recipe.encoder_name}, {self.recipe.method} on {self.recipe.collection_name}"
+        return self.recipe.family_label
 
     @property
     def collection(self) -> str:
@@ -100,7 +101,7 @@ def families(evaluations: Sequence[Evaluation]) -> list[Family]:
     Evaluations with prompts or a length in place of the checkpoint's own stay out. Of several evaluations of one
     checkpoint (which differ in how the top was drawn) the latest counts, so that no seed counts twice.
     """
-    groups: dict[str, dict[str, tuple[Recipe, Evaluation]]] = {}
+    groups: dict[str, Members] = {}
     bases = {}
     for evaluation in evaluations:
         encoder, on = evaluation.manifest.encoder, evaluation.manifest.collection.digest
@@ -112,8 +113,9 @@ def families(evaluations: Sequence[Evaluation]) -> list[Family]:
         except InputError:
             continue  # trained by nobody here, or by another version: its evaluation still stands alone
         if encoder.prompts == recipe.prompts:
-            members = groups.setdefault(digest("family", recipe.family(), on), {})
+            members = groups.setdefault(family_key(recipe, evaluation), {})
             members[digest(recipe.determinants())] = recipe, evaluation
+    groups = with_shared_baselines(groups)
     return [_family(key, tuple(members.values()), bases) for key, members in groups.items()]
 
 

@@ -87,12 +87,12 @@ class _Opened:
                 self.encoder,
                 self.training,
                 method=sweep.method,
-                strategy=strategy,
-                alpha=alpha,
-                seed=seed,
-                settings=sweep.settings,
+                strategy=kind.strategy,
+                alpha=kind.alpha,
+                seed=kind.seed,
+                settings=sweep.settings_of(kind),
             )
-            for strategy, alpha, seed in sweep.kinds()
+            for kind in sweep.kinds()
         ]
 
     def shared(self) -> list[_Shared]:
@@ -251,14 +251,15 @@ def as_table(evaluations: Sequence[tuple[str, Recipe | None, Evaluation]]) -> pl
     """The mean scores of what `evaluated` gave.
 
     Returns:
-        `collection`, `strategy` ("untrained" for the base encoder), `alpha`, `seed`, `mono_map`, `cross_map`,
-        `multi_map`, `rank_distance`; sorted by collection, strategy, alpha and seed.
+        `collection`, `strategy` ("untrained" for the base encoder), `english_share` (null for the languages' own
+        proportion, and for texts), `alpha`, `seed`, `mono_map`, `cross_map`, `multi_map`, `rank_distance`; sorted by
+        collection, strategy, English share, alpha and seed.
     """
     rows = [_row(name, recipe, evaluation.figures()["settings"]) for name, recipe, evaluation in evaluations]
-    numbers = ("alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
+    numbers = ("english_share", "alpha", "seed", "mono_map", "cross_map", "multi_map", "rank_distance")
     schema = {"collection": pl.String, "strategy": pl.String} | dict.fromkeys(numbers, pl.Float64)
     trained = pl.col("strategy") != "untrained"
-    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "alpha", "seed")
+    return pl.DataFrame(rows, schema=schema).sort("collection", trained, "strategy", "english_share", "alpha", "seed")
 
 
 def _row(collection: str, recipe: Recipe | None, settings: dict[str, dict[str, float]]) -> dict[str, object]:
@@ -266,6 +267,7 @@ def _row(collection: str, recipe: Recipe | None, settings: dict[str, dict[str, f
     return {
         "collection": collection,
         "strategy": recipe.strategy if recipe else "untrained",
+        "english_share": recipe.settings.english_share if recipe else None,
         "alpha": recipe.alpha if recipe else None,
         "seed": recipe.seed if recipe else None,
         **scores,

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import NamedTuple
 
 from engine.encoders.encoder import AS_IT_IS, Options
 from engine.errors import InputError
 from engine.training.adjusted import adjusted_by
-from engine.training.recipe import DEFAULTS, Method, Settings, check_alpha
+from engine.training.recipe import DEFAULTS, SHARES_OF_THEIR_OWN, Method, Settings, check_alpha
+
+OWN_SHARE = "own"
+"""How the English share is written that the languages' own proportion gives."""
+
+
+class Kind(NamedTuple):
+    """What tells the checkpoints of a sweep apart: strategy, ratio, seed and English share; None where it has none."""
+
+    strategy: str
+    alpha: float | None
+    seed: int
+    english_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +33,8 @@ class Sweep:
         evaluations: Those of the collections to evaluate on.
         alphas: Ratios of the hybrid strategy.
         seeds: Every ratio is trained with each.
+        english_shares: Every ratio is trained with each too (collections of pictures only); None stands for the share
+            that the languages' own proportion gives. Empty for the settings' one.
         method: "head" or "full".
         baselines: Other strategies to run as well: "x-x", "en-en", and those of `engine.training.adjusted`, such as
             "centred", "lir-1-transductive", or, at every ratio, "centred+hybrid".
@@ -39,6 +54,7 @@ class Sweep:
     evaluations: tuple[str, ...]
     alphas: tuple[float, ...]
     seeds: tuple[int, ...] = (0,)
+    english_shares: tuple[float | None, ...] = ()
     method: Method = "head"
     baselines: tuple[str, ...] = ()
     merges: bool = False
@@ -55,25 +71,41 @@ class Sweep:
         """Check the ratios and that there is something to do."""
         for alpha in self.alphas:
             check_alpha(alpha)
+        for share in self.english_shares:
+            Settings(english_share=share)  # which checks it
         if not self.evaluations or not self.seeds or not (self.alphas or self.baselines):
             raise InputError(
                 "sweep: at least one ratio or baseline, one seed and one collection to evaluate on are needed"
             )
+        if self.english_shares and self.settings is not None and self.settings.english_share is not None:
+            raise InputError("sweep: one English share or several came; give --english-share or --english-shares")
         if self.merges and not {0.0, 1.0} <= set(self.alphas):
             raise InputError("sweep: merging needs the ratios 0 and 1 among the alphas")
 
-    def kinds(self) -> list[tuple[str, float | None, int]]:
-        """Strategy, ratio and seed of every checkpoint that is trained or estimated, each once; merges come after."""
-        listed: list[tuple[str, float | None, int]] = []
+    def kinds(self) -> list[Kind]:
+        """What tells apart the checkpoints that are trained or estimated, each once; merges come after."""
+        listed: list[Kind] = []
         for place, seed in enumerate(dict.fromkeys(self.seeds)):
-            listed += [("hybrid", alpha, seed) for alpha in self.alphas]
+            for share in self._shares():
+                listed += [Kind("hybrid", alpha, seed, share) for alpha in self.alphas]
             for baseline in self.baselines:
                 adjusted = adjusted_by(baseline)
                 if adjusted and adjusted.head:
-                    listed += [(baseline, alpha, seed) for alpha in self.alphas]
-                elif not adjusted or place == 0:  # a mean has no seed
-                    listed.append((baseline, None, seed))
+                    listed += [Kind(baseline, alpha, seed) for alpha in self.alphas]
+                elif baseline in SHARES_OF_THEIR_OWN or (adjusted and place == 0):  # a mean has no seed
+                    listed.append(Kind(baseline, None, seed))
+                elif not adjusted:
+                    listed += [Kind(baseline, None, seed, share) for share in self._shares()]
         return list(dict.fromkeys(listed))
+
+    def settings_of(self, kind: Kind) -> Settings | None:
+        """The hyper-parameters of one of `kinds`; None for the method's own."""
+        if kind.english_share is None and self.settings is None:
+            return None
+        return replace(self.settings or DEFAULTS[self.method], english_share=kind.english_share)
+
+    def _shares(self) -> tuple[float | None, ...]:
+        return self.english_shares or ((self.settings.english_share if self.settings else None),)
 
     def to_arguments(self) -> list[str]:
         """What stands behind `python -m engine` to run it; hyper-parameters only where they are not the method's own.
@@ -92,8 +124,10 @@ class Sweep:
         usual = asdict(DEFAULTS[self.method])
         for name, value in asdict(self.settings or DEFAULTS[self.method]).items():
             if value is not None and value != usual[name]:
-                line += [f"--{name.replace('_', '-')}", str(value)]
+                line += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
         line += ["--alphas", ",".join(map(_written, self.alphas)) or ",", "--seeds", ",".join(map(str, self.seeds))]
+        shares = [OWN_SHARE if share is None else _written(share) for share in self.english_shares]
+        line += ["--english-shares", ",".join(shares)] if shares else []
         line += ["--baselines", ",".join(self.baselines)] if self.baselines else []
         return line + (["--merge"] if self.merges else [])
 

@@ -15,7 +15,7 @@ import numpy as np
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.training.recipe import Recipe
+from engine.training.recipe import SHARES_OF_THEIR_OWN, Recipe
 from engine.training.sampler import Batch, Kind
 
 _ENGLISH = "en"
@@ -84,7 +84,7 @@ class CaptionSampler:
         self.alpha = _ALPHAS.get(recipe.strategy, recipe.alpha if recipe.alpha is not None else 0.5)
         self.exists = self.pairs.counts > 0
         tau = 1.0 if recipe.strategy == "x-x" else settings.tau
-        english = 1.0 if recipe.strategy == "en-en" else settings.english_share
+        english = SHARES_OF_THEIR_OWN.get(recipe.strategy, settings.english_share)
         self.shares = language_shares(self.exists.sum(axis=0), self.pairs.languages, tau, english)
         self._mono = self.shares * (self.exists.sum(axis=0) >= self.batch_size)
         self._mixed = np.flatnonzero((self.exists * self.shares).any(axis=1))

@@ -25,7 +25,7 @@ from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.ranks.metrics import label
 from engine.training.adjusted import adjusted_by
-from engine.training.recipe import FULL_ONLY, Recipe
+from engine.training.recipe import FULL_ONLY, OF_PICTURES, Recipe
 
 CARD = "README.md"
 
@@ -225,6 +225,7 @@ def _rows(recipe: Recipe) -> dict[str, object]:
     settings = asdict(recipe.settings)
     if recipe.method == "head":
         settings = {name: value for name, value in settings.items() if name not in FULL_ONLY}
+    settings = {name: value for name, value in settings.items() if value != OF_PICTURES.get(name, _UNKNOWN)}
     return {
         "method": recipe.method,
         "strategy": recipe.strategy,

@@ -28,6 +28,8 @@ class Settings:
         accumulate: Batches whose gradients are added up before a step (`full` only).
         english_share: Probability that a caption is drawn from the English ones; None for their share of the
             languages (collections of pictures only).
+        lock_pictures: Whether the picture side stays as it is and only the text side is trained (Zhai et al. 2022;
+            collections of pictures only).
         hold_out: Share of the questions on which the loss is watched, 0 for none.
         patience: Looks at the held-out loss without improvement after which training stops.
         save_every: Steps between looks at the held-out loss, and between the states that `full` resumes from.
@@ -47,6 +49,7 @@ class Settings:
     patience: int = 3
     save_every: int = 100
     english_share: float | None = None
+    lock_pictures: bool = False
 
     def __post_init__(self) -> None:
         """Check every number; equal numbers are written alike, so that they give the same key."""
@@ -63,6 +66,8 @@ class Settings:
             object.__setattr__(self, name, float(value))
         if self.english_share is not None and not 0 <= self.english_share <= 1:
             raise InputError(f"english share must be a number from 0 to 1, got {self.english_share!r}")
+        if type(self.lock_pictures) is not bool:
+            raise InputError(f"lock_pictures must be true or false, got {self.lock_pictures!r}")
 
 
 _WHOLE_FROM = {"steps": 1, "batch_size": 2, "hard_negatives": 0, "accumulate": 1, "patience": 1, "save_every": 1}
@@ -85,6 +90,12 @@ DEFAULTS: dict[Method, Settings] = {
 
 FULL_ONLY = ("warmup", "max_length", "accumulate")
 """Settings that the method `head` has no use for."""
+
+OF_PICTURES: dict[str, object] = {"english_share": None, "lock_pictures": False}
+"""Settings of collections of pictures alone, and what they are for all others."""
+
+SHARES_OF_THEIR_OWN: dict[str, float | None] = {"en-en": 1.0, "x-x": None}
+"""Strategies that say themselves how often captions are English: always, or in proportion to the languages' sizes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +132,9 @@ class Recipe:
         """All that determines the checkpoint, as plain values: what its key is made of."""
         names = ("encoder_name", "collection_name")
         values = {name: value for name, value in asdict(self).items() if name not in names}
-        if self.settings.english_share is None:
-            del values["settings"]["english_share"]  # it came later: keys of recipes without it stay
+        for name, usual in OF_PICTURES.items():
+            if values["settings"][name] == usual:
+                del values["settings"][name]  # they came later: keys of recipes without them stay
         return values
 
     def family(self) -> dict[str, Any]:
@@ -135,7 +147,15 @@ class Recipe:
         """What to call the checkpoint, such as "multilingual-e5-small, head on mlqa-r, alpha 0.5, seed 0"."""
         kind = self.strategy if self.alpha is None else f"alpha {self.alpha:g}"
         kind = kind if self.alpha is None or self.strategy == "hybrid" else f"{self.strategy}, {kind}"
-        return f"{self.encoder_name}, {self.method} on {self.collection_name}, {kind}, seed {self.seed}"
+        return f"{self.family_label}, {kind}, seed {self.seed}"
+
+    @property
+    def family_label(self) -> str:
+        """What to call all that differ from it in ratio, seed and strategy alone."""
+        share, locked = self.settings.english_share, self.settings.lock_pictures
+        parts = [f"{self.encoder_name}, {self.method} on {self.collection_name}"]
+        parts += [] if share is None else [f"English share {share:g}"]
+        return ", ".join([*parts, *(["pictures locked"] if locked else [])])
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:

@@ -1,7 +1,9 @@
 """The method `head` for pictures: a linear map for each tower on its cached vectors, trained with CLIP's loss.
 
 Where both towers come from one model, both maps start from the identity. Where the towers never met, the text side
-starts from the identity, and the picture side from a ridge regression of the captions' vectors on the pictures'.
+starts from the identity, and the picture side from a ridge regression of the captions' vectors on the pictures'. With
+locked pictures (LiT, Zhai et al. 2022) the picture side is the identity and stays it; the text side is then what starts
+from a regression where the towers never met.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Vectors(NamedTuple):
 
 
 class Maps(NamedTuple):
-    """The linear maps of both towers, float32 (dimension of the text tower, dimension of the tower)."""
+    """The linear maps of both towers, float32 (dimension of both, dimension of the tower)."""
 
     text: np.ndarray
     picture: np.ndarray
@@ -92,7 +94,7 @@ def train_maps(
     Args:
         vectors: Of captions and pictures.
         sampler: The batches.
-        recipe: Learning rate, weight decay, temperature.
+        recipe: Learning rate, weight decay, temperature, and whether the picture side is locked.
         start: What is added to; weight decay pulls towards it.
         progress: Told the steps done.
         observe: Told the loss every `LOG_EVERY` steps.
@@ -111,6 +113,7 @@ def train_maps(
     with one_thread():
         starts = [torch.from_numpy(part) for part in start]
         changes = [torch.zeros_like(part, requires_grad=True) for part in starts]
+        changes[1].requires_grad_(not settings.lock_pictures)
         optimiser = torch.optim.AdamW(changes, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         target = torch.arange(settings.batch_size)
         for step, batch in enumerate(sampler, 1):
@@ -135,13 +138,14 @@ def train_maps(
     return maps, Course(losses, [], len(sampler))
 
 
-def starting_maps(encoder: AnyEncoder, vectors: Vectors, sampler: CaptionSampler) -> Maps:
+def starting_maps(encoder: AnyEncoder, vectors: Vectors, sampler: CaptionSampler, *, locked: bool = False) -> Maps:
     """What the training starts from.
 
     Args:
         encoder: The base encoder; towers that never met get a ridge regression.
         vectors: Of captions and pictures.
         sampler: The batches, which say how often each language is drawn.
+        locked: Whether the picture side is the identity in any case.
     """
     captions, pictures = vectors
     identity = np.eye(captions.shape[1], dtype=np.float32)
@@ -150,8 +154,13 @@ def starting_maps(encoder: AnyEncoder, vectors: Vectors, sampler: CaptionSampler
     if met and captions.shape[1] == pictures.shape[1]:
         return Maps(identity, identity.copy())
     blocks = (np.arange(start, min(start + _BLOCK, len(shown))) for start in range(0, len(shown), _BLOCK))
-    pairs = ((pictures.take(shown[block]), mean_captions(captions, sampler, block)) for block in blocks)
-    return Maps(identity, ridge((inputs.astype(np.float64), targets) for inputs, targets in pairs))
+    pairs = (
+        (pictures.take(shown[block]).astype(np.float64), mean_captions(captions, sampler, block)) for block in blocks
+    )
+    if locked:
+        spoken = ridge((told, seen) for seen, told in pairs)
+        return Maps(spoken, np.eye(pictures.shape[1], dtype=np.float32))
+    return Maps(identity, ridge(pairs))
 
 
 def mean_captions(captions: Rows, sampler: CaptionSampler, block: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from engine.training.head import Examples
 from engine.training.history import Course
 from engine.training.model_card import CARD, card_of
 from engine.training.negatives import HardNegatives
-from engine.training.recipe import DEFAULTS, Method, Recipe, Settings, check_alpha
+from engine.training.recipe import DEFAULTS, SHARES_OF_THEIR_OWN, Method, Recipe, Settings, check_alpha
 from engine.training.sampler import STRATEGIES, HybridBatchSampler
 from engine.training.training_set import TrainingSet, make_sampler
 from engine.training.use import write_use
@@ -89,6 +89,8 @@ def make_recipe(
     if encoder.similarity != "cosine":
         logger.warning("%s is made for %s; training, and the checkpoint, use cosine", encoder.name, encoder.similarity)
     settings, collection = settings or DEFAULTS[method], training.collection
+    if strategy in SHARES_OF_THEIR_OWN:
+        settings = replace(settings, english_share=None)
     content = collection_digest(collection)
     return Recipe(
         encoder=encoder.fingerprint,
@@ -216,7 +218,8 @@ class _Run:
     def train_maps(self, sampler: CaptionSampler, progress: Progress, observe: Observer) -> None:
         """Train the maps of both towers on captions and pictures."""
         vectors = towers.tower_vectors(self.encoder, self.training.collection, self.store, progress)
-        start = towers.starting_maps(self.encoder, vectors, sampler)
+        locked = self.recipe.settings.lock_pictures
+        start = towers.starting_maps(self.encoder, vectors, sampler, locked=locked)
         maps, course = towers.train_maps(vectors, sampler, self.recipe, start, progress, observe)
         self._write(lambda folder: towers.write_towers(self.encoder, folder, maps), course)
 

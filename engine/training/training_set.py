@@ -15,7 +15,7 @@ from engine.errors import InputError
 from engine.progress import Progress, silent
 from engine.storage.store import Store
 from engine.training.adjusted import adjusted_by
-from engine.training.recipe import Recipe
+from engine.training.recipe import OF_PICTURES, Recipe
 from engine.training.sampler import HybridBatchSampler, TrainingPairs
 
 
@@ -129,8 +129,10 @@ def make_sampler(recipe: Recipe, collection: Collection, batches: int) -> Hybrid
     settings = recipe.settings
     if PICTURE in collection.languages:
         raise InputError(f"{collection.name} has pictures; their batches are drawn by CaptionSampler")
-    if settings.english_share is not None:
-        raise InputError(f"english share: {collection.name} has no pictures with captions; leave it out")
+    for name, usual in OF_PICTURES.items():
+        if getattr(settings, name) != usual:
+            what = name.replace("_", " ")
+            raise InputError(f"{what}: {collection.name} has no pictures with captions; leave it out")
     return HybridBatchSampler(
         TrainingPairs.from_collection(collection),
         strategy="hybrid" if adjusted_by(recipe.strategy) else recipe.strategy,
