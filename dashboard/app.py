@@ -27,6 +27,7 @@ st.html(
 PAGES = {
     "Results": [
         st.Page("pages/explorer/explorer.py", title="Ratio explorer", icon=":material/tune:", default=True),
+        st.Page("pages/pictures/pictures.py", title="Pictures", icon=":material/image:", url_path="pictures"),
         st.Page("pages/pairs/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
         st.Page("pages/bias/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
         st.Page("pages/examples/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),

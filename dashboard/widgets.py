@@ -13,6 +13,7 @@ from dashboard import access, cached
 from dashboard.names import plain, verbatim
 from engine import Collection, figures
 from engine.collections.languages import language
+from engine.collections.pictures import PICTURE, Picture
 from engine.evaluation.notes import reading_notes
 from engine.exchange import limits
 from engine.ranks.metrics import METRICS, label
@@ -189,7 +190,12 @@ def selection_table(choice: pl.DataFrame) -> None:
 
 
 def text_in(code: str, text: str) -> str:
-    """A text as HTML, marked with its language and direction."""
+    """A text as HTML, marked with its language and direction; a picture as a thumbnail."""
+    if isinstance(text, Picture):
+        address = cached.thumbnail(text)
+        return (
+            f'<img src="{address}" alt="picture" class="thumbnail">' if address else "<i>the picture cannot be read</i>"
+        )
     return f'<span lang="{html.escape(code)}" dir="{language(code).direction}">{html.escape(text)}</span>'
 
 
@@ -239,7 +245,24 @@ def passage_list(rows: Sequence[tuple[int, str, float, str, str]]) -> None:
     st.html(f"{_STYLE}<table class='passages'>{head}{''.join(items)}</table>")
 
 
+def picture_row(pictures: Sequence[tuple[str, bool]]) -> None:
+    """Draw retrieved pictures in a row, the first one first.
+
+    Args:
+        pictures: Each with whether it is the one that was asked for.
+    """
+    items = [
+        f'<span class="{"answer" if is_answer else "other"}">{text_in(PICTURE, picture)}<br>{rank}</span>'
+        for rank, (picture, is_answer) in enumerate(pictures, 1)
+    ]
+    st.html(f"{_STYLE}<div class='pictures'>{''.join(items)}</div>")
+
+
 _STYLE = """<style>
+.pictures { display: flex; flex-wrap: wrap; gap: 6px; text-align: center; font-size: 0.75rem; }
+.pictures span { padding: 5px; border-radius: 6px; border: 1px solid rgba(128, 128, 128, 0.25); }
+.pictures span.answer { background: rgba(46, 139, 87, 0.25); border-color: #2e8b57; }
+.thumbnail { max-height: 56px; vertical-align: middle; }
 .passages { width: 100%; border-collapse: collapse; font-size: 0.92rem; line-height: 1.45; }
 .passages th { text-align: left; font-weight: 600; opacity: 0.6; font-size: 0.8rem; padding: 2px 10px; }
 .passages td { padding: 7px 10px; vertical-align: top; border-top: 1px solid rgba(128, 128, 128, 0.25); }

@@ -31,6 +31,7 @@ _PUBLIC = {
     "read_collection": "collections.reading",
     "read_training": "training.checkpoint",
     "retrieve": "ranks.search",
+    "retrieve_again": "ranks.search",
     "summarise": "evaluation.evaluate",
 }
 

@@ -82,15 +82,33 @@ def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     shutil.rmtree(store.root)  # half a gigabyte of weights
 
 
+@pytest.fixture(scope="session")
+def picture_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A cache with a small sweep over pictures; nobody writes into it."""
+    from tests.picture_models import picture_sweep
+
+    return picture_sweep(tmp_path_factory.mktemp("pictures"))
+
+
 @pytest.fixture
 def demo_cache(demo_store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """The demo's cache as the one that the environment names, and nothing in streamlit's memory before and after."""
+    yield from _as_cache(demo_store, monkeypatch)
+
+
+@pytest.fixture
+def picture_cache(picture_store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    """As `demo_cache`, of the small sweep over pictures."""
+    yield from _as_cache(picture_store, monkeypatch)
+
+
+def _as_cache(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     import streamlit as st
 
-    monkeypatch.setenv("HYBRID_BATCH_CACHE", str(demo_store.root))
+    monkeypatch.setenv("HYBRID_BATCH_CACHE", str(store.root))
     st.cache_data.clear()
     st.cache_resource.clear()
-    yield demo_store
+    yield store
     st.cache_data.clear()
     st.cache_resource.clear()
 

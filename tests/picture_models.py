@@ -1,10 +1,15 @@
-"""Small random models of pictures, and of texts and pictures, as folders that sentence-transformers loads."""
+"""Small random models of pictures, and of texts and pictures; and a small sweep over pictures."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from PIL import Image
+
+from engine.storage.store import Store
 
 from tests.checkpoints import unigram_tokenizer
 
@@ -67,3 +72,35 @@ def vision_folder(folder: Path, size: int = 16) -> Path:
     CLIPVisionModel(config).save_pretrained(folder)
     CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
+
+
+def captions_folder(folder: Path, numbers: Iterable[int], languages: tuple[str, ...] = ("ar", "de", "en")) -> Path:
+    """A folder with a single-coloured picture a number, and its captions in `captions.jsonl`."""
+    folder.mkdir()
+    rows = []
+    for number in numbers:
+        Image.new("RGB", (32, 32), (number * 37 % 256, number * 91 % 256, 200)).save(folder / f"p{number}.png")
+        rows += [{"image": f"p{number}.png", "lang": code, "caption": f"{code} {number}"} for code in languages]
+    (folder / "captions.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return folder
+
+
+def picture_sweep(folder: Path) -> Store:
+    """A cache with a sweep over pictures: alpha 0, 0.5 and 1 with two seeds, English captions only, two shares."""
+    from engine.sweeps.run import run_sweep
+    from engine.sweeps.sweep import Sweep
+    from engine.training.recipe import Settings
+
+    store = Store(folder / "cache")
+    model = clip_folder(folder / "clip")
+    training, evaluated = captions_folder(folder / "shown", range(12)), captions_folder(folder / "held", range(12, 22))
+    for share, alphas in ((None, (0.0, 0.5, 1.0)), (0.9, (0.5,))):
+        settings = Settings(steps=10, batch_size=6, learning_rate=0.01, english_share=share)
+        baselines = ("en-en",) if share is None else ()
+        sweep = Sweep(
+            str(model), str(training), (str(evaluated),), alphas, (0, 1), baselines=baselines, settings=settings
+        )
+        failures = run_sweep(sweep, store)
+        if failures:
+            raise RuntimeError(failures[0].reason)
+    return store

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import polars as pl
 import pytest
 
 from dashboard.pages.bias.curves import ends
+from dashboard.pages.explorer.scores import Score, scores_of
+from dashboard.pages.explorer.sides import Side
 from dashboard.pages.explorer.tiles import get_tile
-from dashboard.pages.explorer.view import Side
 
 
 def bias_tests(*rows: tuple[str, bool | None, float, float | None, float | None, float | None]) -> pl.DataFrame:
@@ -104,16 +107,26 @@ def test_a_difference_is_green_where_it_is_better_and_grey_where_it_is_not_signi
 ) -> None:
     column = measure if measure == "rank_distance" else f"multi_{measure}"
     reference = side({} if other is None else {column: other})
-    tile = get_tile(side(SCORES), reference, measure, "multi", frame)
+    tile = get_tile(side(SCORES), reference, Score(measure, "multi", "its title"), frame)
     assert tile is not None
     assert (tile.delta, tile.colour, tile.note) == (delta, colour, note)
-    assert (tile.title, tile.value) == (
-        ("rank distance", "300") if measure == "rank_distance" else ("multi mAP", "0.500")
-    )
+    assert (tile.title, tile.value) == ("its title", "300" if measure == "rank_distance" else "0.500")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "columns"),
+    [
+        (0, ["mono_map", "cross_map", "multi_map", "rank_distance"]),
+        (3, ["caption-picture_map", "picture-caption_map", "multi_map", "rank_distance"]),
+    ],
+)
+def test_a_sweep_over_pictures_shows_directions_in_place_of_settings(pictures: int, columns: list[str]) -> None:
+    family = SimpleNamespace(has_pictures=pictures > 0)
+    assert [score.column for score in scores_of(family, "map")] == columns
 
 
 def test_interpolated_scores_are_marked_and_unknown_ones_have_no_tile() -> None:
-    tile = get_tile(side(SCORES, interpolated=True), side({}), "map", "multi", None)
+    tile = get_tile(side(SCORES, interpolated=True), side({}), Score("map", "multi", "multi mAP"), None)
     assert tile is not None
     assert tile.value == "≈ 0.500"
-    assert get_tile(side(SCORES), side(SCORES), "map", "mono", None) is None
+    assert get_tile(side(SCORES), side(SCORES), Score("map", "mono", "mono mAP"), None) is None

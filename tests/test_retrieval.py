@@ -63,5 +63,5 @@ def test_an_empty_query_is_refused(encoder, tiny_collection: Collection, store: 
 
 @pytest.mark.parametrize("k", [0, -3])
 def test_fewer_than_one_passage_is_refused(encoder, tiny_collection: Collection, store: Store, k: int) -> None:
-    with pytest.raises(InputError, match=rf"k: {k} came, a whole number from 1 is allowed"):
+    with pytest.raises(InputError, match=rf"k must be an integer >= 1, got {k}"):
         retrieve(encoder, tiny_collection, "Wo?", store, k=k)

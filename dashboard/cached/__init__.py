@@ -18,6 +18,7 @@ from dashboard.cached.evaluations import (
     questions,
     ranks,
     retrieve,
+    retrieve_again,
     shares,
     store,
     summary,
@@ -25,6 +26,7 @@ from dashboard.cached.evaluations import (
     top,
     unreadable,
 )
+from dashboard.cached.pictures import thumbnail
 from dashboard.cached.sweeps import (
     checkpoints,
     compositions,
@@ -59,11 +61,13 @@ __all__ = [
     "questions",
     "ranks",
     "retrieve",
+    "retrieve_again",
     "shares",
     "start_demo",
     "store",
     "summary",
     "sweep_command",
+    "thumbnail",
     "time_estimate",
     "top",
     "unreadable",

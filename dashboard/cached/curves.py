@@ -33,8 +33,7 @@ def curve(family: Family, column: str, metric: str, beside: figures.Beside) -> g
 def _curve(
     _family: Family, state: str, column: str, metric: str, _beside: figures.Beside, beside_text: str
 ) -> go.Figure:
-    distance = column == "rank_distance"
-    measure, setting = (column, "multi") if distance else (metric, column.partition("_")[0])
+    setting, _, measure = ("multi", "", column) if column == "rank_distance" else column.partition("_")
     chosen = uncertainty.selection(_family, metric, measure, setting)
     figure = figures.ratio_curve(points(_family.key), column, selection=chosen, beside=_beside)
     figure.update_layout(margin={"l": LEFT, "r": RIGHT})

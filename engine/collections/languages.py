@@ -24,7 +24,8 @@ _NO_LANGUAGE = {"mis", "mul", "und"}
 _ARABIC = ("abv", "acm", "acq", "acw", "acx", "ajp", "apd", "ars", "ary", "arz", "ayh", "ayl", "ayn", "ayp", "prs")
 _USUAL_SCRIPTS = dict.fromkeys(_ARABIC, "Arab") | {"zxx": "Zxxx"}
 """Of languages for which CLDR has none; of others that is Latin."""
-_NAMES = {"bn": "Bengali", "luo": "Luo", "tok": "Toki Pona"}  # usual in the field, or newer than the library
+_NAMES = {"bn": "Bengali", "luo": "Luo", "tok": "Toki Pona", "zxx": "picture"}
+"""Names that are usual in the field, or newer than the library; what has no linguistic content is a picture here."""
 _PARTS_OF_USUAL = {"ja": {"Hira", "Hrkt", "Kana"}, "ko": {"Hang"}}  # how texts in the usual script are tagged too
 _RIGHT_TO_LEFT = {"Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa"}
 _LONG = {"az": "azj", "lv": "lvs", "mg": "plt", "mn": "khk", "ms": "zsm", "ne": "npi", "om": "gaz", "or": "ory"}

@@ -4,6 +4,7 @@ from engine.figures.bias import parallel_ranks, pool_rank_boxes, rank_distance_d
 from engine.figures.bias_curves import measure_curve
 from engine.figures.bias_grids import advantage_heatmap, agreement_heatmap, pool_rank_heatmap, target_heatmap
 from engine.figures.bias_suite import document_places, measure_forest, outcome_bars
+from engine.figures.by_language import language_points
 from engine.figures.losses import loss_curves
 from engine.figures.pairs import difference_heatmap, pair_heatmap, query_counts
 from engine.figures.published import language_dumbbells, language_heatmap, model_plane
@@ -22,6 +23,7 @@ __all__ = [
     "language_dumbbells",
     "language_heatmap",
     "language_map",
+    "language_points",
     "loss_curves",
     "measure_curve",
     "measure_forest",

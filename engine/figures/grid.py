@@ -20,6 +20,7 @@ from engine.figures.style import (
     name_of,
     number,
     outline,
+    short_name,
 )
 from engine.ranks.pairs import cross_means
 
@@ -82,14 +83,14 @@ def grid_figure(info: GridInfo, *, compact: bool = False) -> go.Figure:
     )
     figure.update_xaxes(
         tickvals=list(range(len(info.columns))),
-        ticktext=list(info.columns),
+        ticktext=[short_name(name) for name in info.columns],
         title="document language",
         side="top",
         showgrid=False,
     )
     figure.update_yaxes(
         tickvals=list(range(len(info.rows))),
-        ticktext=[figure_text(name if compact else name_of(name)) for name in info.rows],
+        ticktext=[figure_text(short_name(name) if compact else name_of(name)) for name in info.rows],
         title="query language",
         autorange="reversed",
         showgrid=False,

@@ -14,6 +14,7 @@ from engine.sweeps.beside import Level, adjusted_curves, levels
 from engine.sweeps.results import BETWEEN_THE_ENDS, curve
 
 SETTING_COLOURS = {"mono": "#8a5a9e", "cross": "#2a9d8f", "multi": INK, "rank_distance": ACCENT}
+SETTING_COLOURS |= {"caption-picture": "#2a9d8f", "picture-caption": "#8a5a9e"}
 Reference = tuple[float, float, str]
 """A published point: alpha, value, name; the name begins with the model's."""
 

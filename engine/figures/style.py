@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from engine.collections.languages import language
+from engine.collections.pictures import PICTURE
 
 SEQUENTIAL = ["#f7fbff", "#d6e6f4", "#abcfe6", "#73b2d8", "#4a94c8"]
 DIVERGING = ["#d8735f", "#f0b9a8", "#f7f7f7", "#a9cde4", "#5a9fd0"]
@@ -63,8 +64,13 @@ def finish(figure: go.Figure, *, height: int, legend: bool) -> go.Figure:
 
 
 def name_of(code: str) -> str:
-    """A language's name and code, such as "Arabic ar"."""
-    return f"{language(code).name} {code}"
+    """A language's name and code, such as "Arabic ar"; "picture" for pictures."""
+    return language(code).name if code == PICTURE else f"{language(code).name} {code}"
+
+
+def short_name(code: str) -> str:
+    """A language's code as an axis shows it; "pic" for pictures."""
+    return "pic" if code == PICTURE else code
 
 
 def number(value: float, pattern: str) -> str:

@@ -1,46 +1,102 @@
-"""A text that a person types -> the passages of a pool that an encoder finds for it."""
+"""One query -> what an encoder finds for it: a text that a person types, a picture, or a query of the collection."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+import numpy as np
 import polars as pl
 
+from engine.collections.pictures import Picture
 from engine.collections.structures import Collection
-from engine.encoders.embedding import embed
+from engine.encoders.embedding import embed, embed_collection
 from engine.encoders.encoder import Encoder
 from engine.errors import InputError
 from engine.ranks.ranking import search
 from engine.ranks.similarity import as_inner_products
 from engine.storage.store import Store
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def retrieve(encoder: Encoder, collection: Collection, text: str, store: Store, k: int = 10) -> pl.DataFrame:
-    """Find the k best passages of the pool for a text.
+
+def retrieve(
+    encoder: Encoder, collection: Collection, text: str, store: Store, k: int = 10, language: str | None = None
+) -> pl.DataFrame:
+    """Find the k best passages of the pool for a text or a picture.
 
     Args:
-        encoder: What encodes the text; the passages' vectors come from the store.
-        collection: Whose pool is searched.
-        text: The query, in any language.
+        encoder: What encodes the query; the passages' vectors come from the store.
+        collection: Whose candidates are searched.
+        text: The query, in any language, or a `Picture`.
         store: Where the passages' vectors are kept.
         k: How many passages.
+        language: Search the candidates of this language only; None for all.
 
     Returns:
         `rank`, `doc`, `doc_lang`, `score`, best first.
 
     Raises:
-        InputError: If the text is empty, or k is below 1.
+        InputError: If the text is empty, k is below 1, or no candidate is in the language.
     """
-    if not text.strip():
+    if not isinstance(text, Picture):
+        text = text.strip()
+    if not text:
         raise InputError("the query is empty; type a question")
-    if k < 1:
-        raise InputError(f"k: {k} came, a whole number from 1 is allowed")
-    query = encoder.encode([text.strip()], "query")
+    query = encoder.encode([text], "query")
     documents = embed(encoder, collection.document_role, collection.corpus.texts, store)
-    docs, scores = search(*as_inner_products(query, documents, encoder.similarity), min(k, len(documents)))
+    padded = np.zeros((1, documents.shape[1]), np.float32)  # one tower's vectors may be shorter than the other's
+    padded[:, : query.shape[1]] = query
+    return _best(encoder, padded, documents, collection, k, language)
+
+
+def retrieve_again(
+    encoder: Encoder, collection: Collection, query: int, store: Store, k: int = 10, language: str | None = None
+) -> pl.DataFrame:
+    """Find the k best passages for a query of the collection, without itself; nothing is encoded anew.
+
+    Args:
+        encoder: What encoded the collection.
+        collection: Whose candidates are searched.
+        query: Row of the query.
+        store: Where the vectors are kept.
+        k: How many passages.
+        language: Search the candidates of this language only; None for all.
+
+    Returns:
+        As `retrieve`.
+
+    Raises:
+        InputError: If k is below 1, or no candidate is in the language.
+    """
+    queries, documents = embed_collection(encoder, collection, store)
+    own = -1 if collection.own is None else int(collection.own[query])
+    return _best(encoder, queries[query : query + 1], documents, collection, k, language, own)
+
+
+def _best(
+    encoder: Encoder,
+    query: NDArray[np.float32],
+    documents: NDArray[np.float32],
+    collection: Collection,
+    k: int,
+    language: str | None,
+    own: int = -1,
+) -> pl.DataFrame:
+    if k < 1:
+        raise InputError(f"k must be an integer >= 1, got {k}")
+    start, end = (0, len(documents)) if language is None else collection.document_range(language)
+    if start == end:
+        raise InputError(f"language {language}: the collection has no candidate in it")
+    size = min(k + 1, end - start)
+    docs, scores = search(*as_inner_products(query, documents[start:end], encoder.similarity), size)
+    kept = np.flatnonzero(docs[0] + start != own)[:k]
+    found = docs[0][kept] + start
     return pl.DataFrame(
         {
-            "rank": range(1, docs.shape[1] + 1),
-            "doc": docs[0],
-            "doc_lang": [collection.corpus.languages[doc] for doc in docs[0]],
-            "score": scores[0],
+            "rank": range(1, len(found) + 1),
+            "doc": found,
+            "doc_lang": [collection.corpus.languages[doc] for doc in found],
+            "score": scores[0][kept],
         }
     )

@@ -15,6 +15,7 @@ in milliseconds, so that it pays to keep it.
 
 from engine.significance.bootstrap import resample
 from engine.significance.comparison import benjamini_hochberg, compare, holm, randomisation_test, smallest_detectable
+from engine.significance.directions import by_direction
 from engine.significance.draws import Resampled, difference, standard_error, utility
 from engine.significance.intervals import TOO_WIDE, Method, intervals, mark_uncertain, wilson
 from engine.significance.per_question import QuestionSums, question_sums
@@ -26,6 +27,7 @@ __all__ = [
     "QuestionSums",
     "Resampled",
     "benjamini_hochberg",
+    "by_direction",
     "compare",
     "difference",
     "holm",

@@ -6,7 +6,7 @@ Pure functions of the frames of `significance`; the text is Markdown, and the sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -46,19 +46,22 @@ def told_apart(p: float | None, low: float | None, high: float | None) -> bool:
     return p < LEVEL and not low <= 0 <= high
 
 
-def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
-    """Which ratio has the highest multi mAP, and which could as well be the best.
+BEST_IN_POOL = "{ratio} scores highest in the pool of all languages: multi mAP"
+"""What holds of the best ratio, up to the score."""
+
+
+def best_ratio(collection: str, choice: pl.DataFrame, seeds: int, claim: str = BEST_IN_POOL) -> str:
+    """Which ratio is the best in a figure, and which could as well be the best.
 
     Args:
         collection: What to call the collection, in Markdown.
-        choice: Frame of `significance.select` over the ratios, of mAP in multi.
+        choice: Frame of `significance.select` over the ratios, of a score in which more is better.
         seeds: How many seeds stand behind a ratio.
+        claim: What holds of the best ratio, with "{ratio}" for it, up to the score.
     """
     best = choice.filter(pl.col("difference").is_null()).row(0, named=True)
-    text = (
-        f"On **{collection}**, **alpha = {best['system']:g}** scores highest in the pool of all languages: multi mAP "
-        f"**{best['value']:.3f}**{_interval(best['low'], best['high'], '.3f')}."
-    )
+    told = claim.format(ratio=f"**alpha = {best['system']:g}**")
+    text = f"On **{collection}**, {told} **{best['value']:.3f}**{_interval(best['low'], best['high'], '.3f')}."
     others = choice.filter(pl.col("difference").is_not_null())
     if others.is_empty():
         return text + " It is the only trained ratio."
@@ -77,14 +80,15 @@ def best_ratio(collection: str, choice: pl.DataFrame, seeds: int) -> str:
     return text
 
 
-def cost_of_end(alpha: float, best: float, score: Difference, distance: Difference) -> str:
-    """What an end of the scale costs against the best ratio: points of multi mAP, and rank distance.
+def cost_of_end(alpha: float, best: float, score: Difference, distance: Difference, metric: str = "multi mAP") -> str:
+    """What an end of the scale costs against the best ratio: points of a score, and rank distance.
 
     Args:
         alpha: The end, 0 or 1.
         best: The best ratio.
-        score: Multi mAP at the end minus at the best.
+        score: The score at the end minus at the best.
         distance: Rank distance likewise.
+        metric: Name of the score.
     """
     parts = []
     if score.told:
@@ -96,11 +100,11 @@ def cost_of_end(alpha: float, best: float, score: Difference, distance: Differen
         parts.append(f"has **{abs(more):.0f} % {'more' if more > 0 else 'less'} rank distance**")
     if not parts:
         return (
-            f"Alpha = {alpha:g} does not differ significantly from {best:g}, neither in multi mAP nor in rank distance."
+            f"Alpha = {alpha:g} does not differ significantly from {best:g}, neither in {metric} nor in rank distance."
         )
     text = f"Alpha = {alpha:g} {' and '.join(parts)} against {best:g}."
     if not score.told:
-        text += " The difference in multi mAP is not significant."
+        text += f" The difference in {metric} is not significant."
     elif not distance.told:
         text += " The difference in rank distance is not significant."
     return text
@@ -137,6 +141,17 @@ def against_adjusted(strategy: str, multi: Difference, cross: Difference) -> str
         f"Without any training, {what} {part} ({strategy}) scores {_beside(multi)} in multi mAP, {_beside(cross)} in "
         "cross mAP."
     )
+
+
+def beside_best(name: str, scores: Mapping[str, Difference]) -> str:
+    """What a baseline scores beside the best ratio.
+
+    Args:
+        name: What to call the baseline.
+        scores: Its scores minus the best ratio's, by their names.
+    """
+    parts = [f"{metric} {_beside(lead)}" for metric, lead in scores.items()]
+    return f"{name[:1].upper()}{name[1:]}: {', '.join(parts)}."
 
 
 def _beside(lead: Difference) -> str:

@@ -6,7 +6,8 @@ Between trained ratios a value is interpolated linearly from the means of its ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.evaluation.manifest import OpenedAs
 from engine.ranks.metrics import METRICS
+from engine.ranks.picture_scores import DIRECTIONS
 from engine.significance.draws import UTILITY_PARTS, checked_weights
 from engine.storage.digest import digest
 from engine.sweeps.english_shares import Members, family_key, with_shared_baselines
@@ -52,6 +54,11 @@ class Family:
     def collection(self) -> str:
         """Name of the collection that is evaluated on."""
         return self.evaluations[0][1].manifest.collection.name
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether the collection that is evaluated on has pictures."""
+        return self.evaluations[0][1].manifest.collection.pictures > 0
 
     @property
     def opened_as(self) -> OpenedAs:
@@ -127,13 +134,35 @@ def _family(
     return Family(key, recipe, members, bases.get((recipe.encoder, digest(recipe.prompts), on)))
 
 
+def by_english_share(family: Family, others: Sequence[Family]) -> dict[float | None, Family]:
+    """Sweeps that differ from one in the English share alone, by the share: None, in proportion, first, then ascending.
+
+    Args:
+        family: The sweep.
+        others: Sweeps, which may hold it; of those with one share the latest counts.
+    """
+    found = {
+        one.recipe.settings.english_share: one
+        for one in others
+        if _but_english_share(one) == _but_english_share(family)
+    }
+    found[family.recipe.settings.english_share] = family
+    return dict(sorted(found.items(), key=lambda item: -1.0 if item[0] is None else item[0]))
+
+
+def _but_english_share(family: Family) -> dict[str, Any]:
+    settings = replace(family.recipe.settings, english_share=None)
+    on = family.evaluations[0][1].manifest.collection.digest
+    return {**replace(family.recipe, settings=settings).family(), "on": on}
+
+
 def points(family: Family) -> pl.DataFrame:
     """One row per evaluation of a sweep.
 
     Returns:
         `key`, `strategy`, `alpha` (null for a baseline), `seed`, and a Float64 column for each of `mono_map`,
         `cross_map`, `multi_map` and so on, `rank_distance`, `bias` (rank distance as a share of what a random ranking
-        gives); sorted by strategy, alpha, seed.
+        gives); of a collection of pictures also `caption-picture_map` and so on; sorted by strategy, alpha, seed.
     """
     rows = [
         {
@@ -146,7 +175,7 @@ def points(family: Family) -> pl.DataFrame:
         for recipe, evaluation in family.evaluations
     ]
     schema = {"key": pl.String, "strategy": pl.String, "alpha": pl.Float64, "seed": pl.Int64}
-    schema |= dict.fromkeys(_columns(), pl.Float64)
+    schema |= dict.fromkeys(_columns(family.has_pictures), pl.Float64)
     return pl.DataFrame(rows, schema=schema).sort("strategy", "alpha", "seed")
 
 
@@ -158,6 +187,8 @@ def values(evaluation: Evaluation) -> dict[str, float | None]:
     distance = settings["multi"]["rank_distance"]
     randoms = [row["random_rank_distance"] for row in figures["query_langs"] if row["random_rank_distance"] is not None]
     bias = distance / (sum(randoms) / len(randoms)) if distance is not None and randoms else None
+    for direction, scores in figures.get("pictures", {}).items():
+        found |= {f"{direction}_{metric}": scores[metric] for metric in METRICS}
     return {**found, "rank_distance": distance, "bias": bias}
 
 
@@ -270,8 +301,9 @@ def with_utility(points: pl.DataFrame, weights: Mapping[str, float]) -> pl.DataF
     return points.with_columns(utility=100 * total / sum(given.values()))
 
 
-def _columns() -> list[str]:
-    return [f"{setting}_{metric}" for setting in SETTINGS for metric in METRICS] + ["rank_distance", "bias"]
+def _columns(has_pictures: bool) -> list[str]:
+    settings = [*SETTINGS, *(DIRECTIONS if has_pictures else ())]
+    return [f"{setting}_{metric}" for setting in settings for metric in METRICS] + ["rank_distance", "bias"]
 
 
 def _neighbours(alphas: Sequence[float], alpha: float) -> tuple[float | None, float | None]:

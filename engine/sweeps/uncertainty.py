@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import polars as pl
 
 from engine.evaluation.evaluate import Evaluation
-from engine.significance import QuestionSums, Resampled, compare, question_sums, resample, select
+from engine.significance import QuestionSums, Resampled, by_direction, compare, question_sums, resample, select
 from engine.sweeps import prose
 from engine.sweeps.prose import Difference
 from engine.sweeps.results import Family
@@ -42,12 +42,16 @@ Sums = Callable[[Evaluation, Sequence[str]], QuestionSums]
 
 
 def evaluation_sums(evaluation: Evaluation, metrics: Sequence[str]) -> QuestionSums:
-    """What every question adds to every cell of an evaluation, for metrics and for rank distance."""
+    """What every question adds to every cell of an evaluation, for metrics and for rank distance.
+
+    Of a collection of pictures the cells are by direction; see `significance.by_direction`.
+    """
     of = evaluation.manifest.collection
     asked, answering = of.query_languages or of.languages, of.document_languages or of.languages
-    return question_sums(
+    sums = question_sums(
         evaluation.ranks(), metrics, languages=asked, document_languages=answering, pool=evaluation.pool
     )
+    return by_direction(sums) if of.pictures else sums
 
 
 def systems(family: Family) -> dict[System, list[Evaluation]]:

@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import cached
 from engine import Collection
 from engine.collections.languages import language
+from engine.collections.pictures import PICTURE
 from engine.ranks.schema import in_corpus
 
 ORDERS = {"as in the collection": None, "worst": "score", "best": "score", "most biased": "distance", "random": None}
@@ -68,9 +69,17 @@ def pick_question(asked: pl.DataFrame, order: str, pair: tuple[str, str | None])
 
 
 def texts_of(collection: Collection, query_lang: str) -> dict[str, str]:
-    """The texts of a language's queries by question."""
+    """The texts of a language's queries by question; of pictures their captions in English, or the first language."""
+    if query_lang == PICTURE:
+        query_lang = "en" if "en" in collection.languages else collection.languages[0]
     start, end = collection.query_range(query_lang)
     return dict(zip(collection.queries.questions[start:end], collection.queries.texts[start:end], strict=True))
+
+
+def row_of(collection: Collection, question: str, query_lang: str) -> int:
+    """The row of a question's query in a language."""
+    start, end = collection.query_range(query_lang)
+    return start + collection.queries.questions[start:end].index(question)
 
 
 def versions(collection: Collection, question: str) -> dict[str, str]:

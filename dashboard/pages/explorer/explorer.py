@@ -4,16 +4,17 @@ import streamlit as st
 
 from dashboard import cached, notices, warnings, widgets
 from dashboard.names import plain
-from dashboard.pages.explorer import tiles
+from dashboard.pages.explorer import family as sweeps
+from dashboard.pages.explorer import sides, tiles
 from dashboard.pages.explorer import view as explorer
 from engine import figures
 from engine.ranks.metrics import METRICS, label
 
 st.title("What does the batch ratio do?")
-family = explorer.pick_family()
+family = sweeps.pick_family("demo")
 points = cached.points(family.key)
-st.markdown(explorer.answer(family, points))
-warnings.draw(explorer.listed(family))
+st.markdown(sweeps.answer(family, points))
+warnings.draw(sweeps.listed(family))
 
 
 @st.fragment
@@ -26,9 +27,9 @@ def explore() -> None:
             )
             names = {metric: label(metric) for metric in METRICS}
             metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=150)
-            reference = explorer.pick_reference(family, points)
+            reference = sides.pick_reference(family, points)
 
-        chosen = explorer.at(family, points, alpha)
+        chosen = sides.at(family, points, alpha)
         with st.container():  # always there, so that a note which comes and goes shifts no chart
             explorer.offer_training(family, points, alpha)
         tiles.draw(family, chosen, reference, metric)

@@ -10,8 +10,8 @@ import streamlit as st
 
 from dashboard.cached import uncertainty
 from dashboard.names import plain
-from dashboard.pages.explorer.view import Side
-from engine.ranks.metrics import label
+from dashboard.pages.explorer.scores import RANK_DISTANCE, Score, scores_of
+from dashboard.pages.explorer.sides import Side
 from engine.sweeps import prose, results
 
 
@@ -22,9 +22,9 @@ def draw(family: results.Family, chosen: Side, reference: Side, metric: str) -> 
     tested = None
     if chosen.system and reference.system and chosen.system != reference.system:
         tested = uncertainty.comparison(family, metric, chosen.system, reference.system)
-    cells = [(metric, setting) for setting in ("mono", "cross", "multi")] + [("rank_distance", "multi")]
-    for place, (measure, setting) in zip(st.columns(4), cells, strict=True):
-        tile = get_tile(chosen, reference, measure, setting, tested)
+    scores = scores_of(family, metric)
+    for place, score in zip(st.columns(len(scores)), scores, strict=True):
+        tile = get_tile(chosen, reference, score, tested)
         if tile is None:
             continue
         with place.container(border=True, height="stretch"):
@@ -58,26 +58,24 @@ class Tile:
     note: str
 
 
-def get_tile(chosen: Side, reference: Side, measure: str, setting: str, tested: pl.DataFrame | None) -> Tile | None:
+def get_tile(chosen: Side, reference: Side, score: Score, tested: pl.DataFrame | None) -> Tile | None:
     """What a tile shows; None if the chosen ratio has no such score.
 
     Args:
         chosen: The chosen ratio.
         reference: What it is compared with.
-        measure: A metric, or "rank_distance".
-        setting: "mono", "cross" or "multi".
+        score: Which score.
         tested: Frame of `significance.compare`, the chosen ratio minus the reference.
     """
-    is_distance = measure == "rank_distance"
-    column = measure if is_distance else f"{setting}_{measure}"
-    value, other = chosen.values.get(column), reference.values.get(column)
+    is_distance = score.measure == RANK_DISTANCE
+    value, other = chosen.values.get(score.column), reference.values.get(score.column)
     if value is None:
         return None
     scale, unit, pattern = (1, "ranks", "+.0f") if is_distance else (100, "points", "+.1f")
     shown = f"{value:.0f}" if is_distance else f"{value:.3f}"
-    significant, note = (True, "") if tested is None else _how_sure(tested, measure, setting, scale, pattern)
+    significant, note = (True, "") if tested is None else _how_sure(tested, score, scale, pattern)
     return Tile(
-        "rank distance" if is_distance else f"{setting} {label(measure)}",
+        score.title,
         f"≈ {shown}" if chosen.interpolated else shown,
         None if other is None or other == value else f"{scale * (value - other):{pattern}} {unit}",
         "off" if not significant else "inverse" if is_distance else "normal",
@@ -85,10 +83,10 @@ def get_tile(chosen: Side, reference: Side, measure: str, setting: str, tested: 
     )
 
 
-def _how_sure(tested: pl.DataFrame, measure: str, setting: str, scale: float, pattern: str) -> tuple[bool, str]:
+def _how_sure(tested: pl.DataFrame, score: Score, scale: float, pattern: str) -> tuple[bool, str]:
     """Whether a difference is significant; and its interval and test, in words."""
-    wanted = (pl.col("measure") == measure) & (pl.col("setting") == setting) & pl.col("query_lang").is_null()
-    row = tested.filter(wanted).row(0, named=True)
+    of_score = (pl.col("measure") == score.measure) & (pl.col("setting") == score.setting)
+    row = tested.filter(of_score & pl.col("query_lang").is_null()).row(0, named=True)
     if row["low"] is None or row["p"] is None:
         return False, "too few questions for an interval"
     significant = prose.told_apart(row["p"], row["low"], row["high"])

@@ -1,8 +1,6 @@
-"""Pieces of the ratio explorer: what is chosen, what holds at a ratio, curves, pairs and examples."""
+"""Pieces of the ratio explorer: curves, pairs, utility and examples at a ratio."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import polars as pl
 import streamlit as st
@@ -12,143 +10,16 @@ from dashboard.cached import curves, uncertainty
 from dashboard.names import plain
 from dashboard.pages.examples import view as examples
 from dashboard.pages.explorer import marker
+from dashboard.pages.explorer.family import listed
+from dashboard.pages.explorer.scores import scores_of
+from dashboard.pages.explorer.sides import Side
 from engine import figures
 from engine.published import paper_points
 from engine.ranks.metrics import label
 from engine.ranks.pairs import language_order
 from engine.storage import jobs
 from engine.sweeps import prose, results
-from engine.sweeps.uncertainty import UNTRAINED, System, systems
 from engine.training.adjusted import is_head_on_adjusted
-
-UNTRAINED_NAME = "the untrained encoder"
-_DEMO = "demo"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Side:
-    """What holds at a ratio, or for the untrained encoder: one side of a comparison.
-
-    Attributes:
-        name: What to call it.
-        values: Figures by the column names of `ratios.points`; empty where the ratio is outside the trained ones.
-        pairs: Scores of every language pair, or None.
-        interpolated: Whether it lies between trained ratios.
-        key: The evaluation whose texts stand for it: the nearest trained ratio's, first seed.
-        nearest: That ratio; None for the untrained encoder.
-        system: What was measured at it; None where it is interpolated.
-    """
-
-    name: str
-    values: dict[str, float]
-    pairs: pl.DataFrame | None
-    interpolated: bool
-    key: str | None
-    nearest: float | None
-    system: System | None
-
-
-def pick_family() -> results.Family:
-    """Pick a collection and a sweep in the sidebar; without any sweep of it, say how to get one and stop."""
-    sweeps = cached.families()
-    collections = list(dict.fromkeys(family.collection for family in reversed(sweeps)))
-    with st.sidebar:
-        options = collections if _DEMO in collections else [*collections, _DEMO]
-        collection = st.selectbox("Collection", options, key="collection", bind="query-params")
-    if collection not in collections:
-        _train_demo()
-    with st.sidebar:
-        fitting = cached.family_names([family for family in sweeps if family.collection == collection])
-        name = st.selectbox("Sweep", list(reversed(fitting)), key="sweep", bind="query-params")
-    family = fitting[name]
-    with st.sidebar.expander("Where these numbers come from"):
-        settings = family.recipe.settings
-        st.markdown(
-            f"- {len(family.evaluations)} checkpoints of **{plain(family.recipe.encoder_name)}**, trained on "
-            f"**{plain(family.recipe.collection_name)}**, evaluated on **{plain(family.collection)}** "
-            f"({family.evaluations[0][1].manifest.collection.queries:,} queries)\n"
-            f"- method {family.recipe.method}, {settings.steps} steps of {settings.batch_size} pairs, learning rate "
-            f"{settings.learning_rate:g}, temperature {settings.temperature:g}\n"
-            f"- sweep `{family.key[:12]}`, base encoder `{family.recipe.encoder[:12]}`"
-        )
-    return family
-
-
-def listed(family: results.Family) -> cached.Listed:
-    """One of the sweep's evaluations, which stands for all in what is known of the collection and the training."""
-    return next(one for one in cached.evaluations() if one.key == family.evaluations[0][1].key)
-
-
-def _train_demo() -> None:
-    """Train the demo's ratios in the background where they are not trained, show how far it is, and stop the page."""
-    if access.is_shared():
-        st.info("The owner of this app has not trained anything yet.", icon=":material/info:")
-        st.stop()
-    run = cached.start_demo()
-    if run.state == "running":
-        st.markdown(
-            "The ratios of the **demo** collection are being trained on this machine right now, in eleven languages, "
-            "a few seconds a ratio; the first curve appears here by itself."
-        )
-    else:
-        st.markdown("The ratios of the **demo** collection are not trained on this machine yet.")
-        reason = f"failed: {plain(run.message)}" if run.state == "failed" else "was stopped"
-        st.warning(f"The training of the demo's ratios {reason}.", icon=":material/warning:")
-        st.button("Train them", key="demo", on_click=cached.start_demo, kwargs={"again": True}, type="primary")
-    widgets.watch_runs(("sweep",), len(cached.evaluations()))
-    access.link("pages/evaluate/evaluate.py", label="Fetch XQuAD-R and MLQA-R", icon=":material/download:")
-    access.link("pages/train/train.py", label="Train ratios of your own", icon=":material/model_training:")
-    st.stop()
-
-
-def answer(family: results.Family, points: pl.DataFrame) -> str:
-    """What the sweep says, in a few sentences, with its numbers and how sure they are."""
-    curve = results.curve(points, "multi_map")
-    if curve.is_empty():
-        return f"No ratio of **{plain(family.label)}** is evaluated on {plain(family.collection)} yet."
-    return uncertainty.answer(family, curve["seeds"].max())
-
-
-def pick_reference(family: results.Family, points: pl.DataFrame) -> Side:
-    """Pick what the chosen ratio is compared with: the untrained encoder or a trained ratio."""
-    trained = results.curve(points, "multi_map")["alpha"].to_list()
-    options = ([UNTRAINED_NAME] if family.base is not None else []) + [f"alpha = {alpha:g}" for alpha in trained]
-    others = {system.label: system for system in systems(family) if system.alpha is None and system != UNTRAINED}
-    name = st.selectbox("Compare with", [*options, *others], key="reference", bind="query-params", width=240)
-    if name in others:
-        return _without_ratio(others[name], points)
-    if name == UNTRAINED_NAME:
-        values = results.values(family.base)
-        return Side(name, values, cached.pairs(family.base.key), False, family.base.key, None, UNTRAINED)
-    return at(family, points, trained[options.index(name) - len(options) + len(trained)])
-
-
-def _without_ratio(system: System, points: pl.DataFrame) -> Side:
-    """What holds for a baseline: means over its seeds."""
-    own = points.filter((pl.col("strategy") == system.strategy) & pl.col("alpha").is_null())
-    values = {column: own[column].mean() for column in _score_columns(points) if not own[column].null_count()}
-    keys = own["key"].to_list()
-    return Side(system.label, values, results.mean_pairs(list(map(cached.pairs, keys))), False, keys[0], None, system)
-
-
-def _score_columns(points: pl.DataFrame) -> list[str]:
-    return [column for column in points.columns if column not in ("key", "strategy", "alpha", "seed")]
-
-
-def at(family: results.Family, points: pl.DataFrame, alpha: float) -> Side:
-    """What holds at a ratio: measured, or interpolated between the trained ratios next to it."""
-    name = f"alpha = {alpha:g}"
-    found = {column: results.at(results.curve(points, column), alpha) for column in _score_columns(points)}
-    values = {column: value[0] for column, value in found.items() if value is not None}
-    hybrid = points.filter((pl.col("strategy") == "hybrid") & pl.col("alpha").is_not_null())
-    if hybrid.is_empty():
-        return Side(name, {}, None, False, None, None, None)
-    nearest = hybrid.sort((pl.col("alpha") - alpha).abs(), "seed").row(0, named=True)
-    pairs = results.pairs_at(cached.mean_pairs(family.key), alpha)
-    frame, interpolated = pairs if pairs is not None else (None, False)
-    measured = abs(nearest["alpha"] - alpha) < 1e-9
-    system = System("hybrid", nearest["alpha"]) if measured else None
-    return Side(name, values, frame, interpolated, nearest["key"], nearest["alpha"], system)
 
 
 def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -> None:
@@ -171,8 +42,7 @@ def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -
 def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metric: str) -> None:
     """A metric in the three settings, and rank distance, against alpha; each on an axis of its own."""
     base = {} if family.base is None else results.values(family.base)
-    columns = {f"{setting}_{metric}": f"{setting} {label(metric)}" for setting in ("mono", "cross", "multi")}
-    columns["rank_distance"] = "rank distance"
+    columns = {score.column: score.title for score in scores_of(family, metric)}
     published = {column: paper_points(family.collection, column) for column in columns}
     with st.container(horizontal=True):
         drawn = any(published.values()) and st.toggle(
@@ -193,7 +63,7 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
     }
     drawn_curves = {f"curve-{column}": curves.curve(family, column, metric, beside[column]) for column in columns}
     marker.draw(alpha, drawn_curves)
-    for place, (column, name) in zip(st.columns(4), columns.items(), strict=True):
+    for place, (column, name) in zip(st.columns(len(columns)), columns.items(), strict=True):
         place.markdown(f"**{name}**")
         key = f"curve-{column}"
         place.plotly_chart(drawn_curves[key], key=key, config=widgets.CHART)
@@ -210,15 +80,16 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
         "whose bar reaches it does not differ significantly from the best "
         "(95 % interval of the paired difference). Each axis has its own range; a lower rank distance is less biased."
     )
-    _draw_others(points, columns)
+    _draw_others(family, points, columns)
 
 
-def _draw_others(points: pl.DataFrame, columns: dict[str, str]) -> None:
+def _draw_others(family: results.Family, points: pl.DataFrame, columns: dict[str, str]) -> None:
     """The systems beside the ratios as a table: baselines, merged checkpoints, heads on adjusted vectors."""
     others = results.beside_ratios(points, list(columns))
     if others.is_empty():
         return
-    with st.expander("Mix batches, merge checkpoints, or subtract a mean? Everything beside the ratios, as numbers"):
+    question = "" if family.has_pictures else "Mix batches, merge checkpoints, or subtract a mean? "
+    with st.expander(f"{question}Everything beside the ratios, as numbers"):
         digits = {column: "%.0f" if column == "rank_distance" else "%.3f" for column in columns}
         st.dataframe(
             others,
@@ -228,7 +99,9 @@ def _draw_others(points: pl.DataFrame, columns: dict[str, str]) -> None:
             },
         )
         st.caption(
-            "Means over seeds. centred subtracts the mean vector of each language and role; lir-k projects out each "
+            "Means over seeds. en-en: English captions only; x-x: captions of all languages in every batch."
+            if family.has_pictures
+            else "Means over seeds. centred subtracts the mean vector of each language and role; lir-k projects out each "
             "language's first k directions; both are estimated on the training collection. A language that it lacks "
             "keeps its vectors, or, transductive, has its mean from the passages that are evaluated on. +hybrid: a "
             "head trained on what is left. merge: the checkpoints of alpha 0 and 1 averaged."

@@ -6,12 +6,12 @@ import streamlit as st
 
 from dashboard import cached, job_panel
 from dashboard.names import plain
-from dashboard.pages.explorer import view as explorer
+from dashboard.pages.explorer import family as sweeps
 from dashboard.pages.report import view as report
 from engine.storage import jobs
 
 st.title("Take it into your paper")
-family = explorer.pick_family()
+family = sweeps.pick_family()
 st.markdown(
     f"Figures, tables, data and a page that opens offline, of **{plain(family.label)}** "
     f"on **{plain(family.collection)}**: what is previewed is what is written."

@@ -1,0 +1,59 @@
+"""Pictures: what does the share of monolingual caption batches do to finding pictures by captions?"""
+
+import streamlit as st
+
+from dashboard import access, cached, notices, warnings
+from dashboard.names import plain
+from dashboard.pages.explorer import family as sweeps
+from dashboard.pages.explorer import sides, tiles
+from dashboard.pages.explorer import view as explorer
+from dashboard.pages.pictures import view as pictures
+from engine.ranks.metrics import METRICS, label
+
+st.title("What does the ratio do to pictures?")
+family = pictures.pick_share(sweeps.pick_family("gallery"))
+points = cached.points(family.key)
+st.markdown(sweeps.answer(family, points))
+warnings.draw(sweeps.listed(family))
+
+
+@st.fragment
+def explore() -> None:
+    """All that the slider moves; the rest of the page is not run again."""
+    with notices.guarded():
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            alpha = st.slider(
+                "alpha: share of batches with captions in one language",
+                0.0,
+                1.0,
+                0.5,
+                0.05,
+                key="alpha",
+                bind="query-params",
+                width=360,
+            )
+            metrics = ["hit@1", *(metric for metric in METRICS if metric != "hit@1")]
+            metric = st.selectbox(
+                "Metric", metrics, format_func=label, key="picture-score", bind="query-params", width=150
+            )
+            reference = sides.pick_reference(family, points)
+
+        chosen = sides.at(family, points, alpha)
+        with st.container():  # always there, so that a note which comes and goes shifts no chart
+            explorer.offer_training(family, points, alpha)
+        tiles.draw(family, chosen, reference, metric)
+        explorer.draw_curves(family, points, alpha, metric)
+
+        st.subheader(f"A caption finds its picture: {label(metric)} by language")
+        pictures.draw_languages(family, chosen, reference, metric)
+
+        st.subheader(f"One caption or picture at {chosen.name} and at {plain(reference.name)}")
+        pictures.draw_example(chosen, reference)
+
+        st.subheader("Every pair of languages, and pictures")
+        with st.container():
+            explorer.draw_pairs(family, chosen, reference, metric)
+
+
+explore()
+access.link("pages/clip/clip.py", label="Published CLIP models: observed, not tried", icon=":material/image_search:")

@@ -1,0 +1,88 @@
+"""Sweeps over pictures: sums by direction, points, the English share, and what is said about them."""
+
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from engine.collections.pictures import PICTURE
+from engine.evaluation.evaluate import evaluations, summarise
+from engine.ranks.metrics import per_query
+from engine.ranks.picture_scores import DIRECTIONS, by_direction
+from engine.significance import Resampled
+from engine.storage.store import Store
+from engine.sweeps import picture_answer
+from engine.sweeps.results import Family, by_english_share, families, points
+from engine.sweeps.uncertainty import UNTRAINED, System, evaluation_sums, resample_family, systems
+
+
+@pytest.fixture(scope="module")
+def swept(picture_store: Store) -> list[Family]:
+    return families(list(evaluations(picture_store)))
+
+
+@pytest.fixture(scope="module")
+def found(swept: list[Family]) -> dict[System, Resampled]:
+    return resample_family(swept[0], ["map", "hit@1"])
+
+
+def test_macro_means_of_directions_are_those_of_the_ranks(swept: list[Family], found) -> None:
+    [evaluation] = systems(swept[0])[UNTRAINED]
+    summary = summarise(evaluation)
+    expected = by_direction(summary.pairs)
+    for row in expected.iter_rows(named=True):
+        for metric in ("map", "hit@1"):
+            assert found[UNTRAINED].only(metric, row["direction"]).estimate[0] == pytest.approx(row[metric])
+    assert found[UNTRAINED].only("map", "multi").estimate[0] == pytest.approx(summary.value("multi", "map"))
+    assert found[UNTRAINED].only("rank_distance", "multi").estimate[0] == pytest.approx(summary.mean_rank_distance())
+
+
+def test_sums_of_a_direction_are_a_plain_loop_over_the_queries(swept: list[Family]) -> None:
+    [evaluation] = systems(swept[0])[UNTRAINED]
+    sums = evaluation_sums(evaluation, ["hit@1"])
+    scores = per_query(evaluation.ranks(), "cross", ["hit@1"])
+    for row, question in enumerate(sums.questions):
+        for column, (measure, setting, query_lang, doc_lang) in enumerate(sums.cells.iter_rows()):
+            if measure != "hit@1" or setting == "multi":
+                continue
+            assert setting in DIRECTIONS
+            values = scores.filter(
+                (pl.col("question") == question)
+                & (pl.col("query_lang") == query_lang)
+                & (pl.col("doc_lang") == doc_lang)
+            )["hit@1"]
+            assert sums.sums[row, column] == pytest.approx(values.sum())
+            assert sums.counts[row, column] == len(values)
+
+
+def test_cells_are_of_directions_and_of_pictures_in_the_pool(swept: list[Family]) -> None:
+    [evaluation] = systems(swept[0])[UNTRAINED]
+    cells = evaluation_sums(evaluation, ["map"]).cells.filter(pl.col("measure") == "map")
+    sizes = dict(cells.group_by("setting").len().iter_rows())
+    assert sizes == {"caption-picture": 3, "picture-caption": 3, "caption-caption": 6, "multi": 1}
+    assert cells.filter(pl.col("setting") == "multi")["query_lang"].to_list() == [PICTURE]
+    groups = cells["setting"].rle().struct.field("value")
+    assert groups.n_unique() == len(groups)  # cells of one setting stand together
+
+
+def test_points_have_the_directions(swept: list[Family]) -> None:
+    table = points(swept[0])
+    for recipe, evaluation in swept[0].evaluations:
+        row = table.filter(pl.col("key") == evaluation.key).row(0, named=True)
+        expected = by_direction(summarise(evaluation).pairs).filter(pl.col("direction") == "caption-picture")
+        assert row["caption-picture_hit@1"] == pytest.approx(expected["hit@1"].item())
+        assert row["strategy"] == recipe.strategy
+
+
+def test_sweeps_that_differ_in_the_english_share_alone_are_found(swept: list[Family]) -> None:
+    proportional, mostly_english = swept
+    for family in swept:
+        assert by_english_share(family, swept) == {None: proportional, 0.9: mostly_english}
+
+
+def test_the_answer_names_the_best_ratio_and_sets_the_baselines_beside_it(found) -> None:
+    text = picture_answer.answer("held", found, 2, 10)
+    assert text.startswith("On **held**, captions find their picture first most often at **alpha = ")
+    assert "English captions only (en-en): R@1 **" in text
+    assert "mAP of captions in the pool **" in text
+    assert "A random ranking has R@1 0.100, the untrained encoder " in text
