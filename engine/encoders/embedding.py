@@ -16,6 +16,7 @@ from engine.encoders.encoder import Encoder, SentenceEncoder, unit_length
 from engine.encoders.encoding import VECTORS, encode_into, write_entry
 from engine.encoders.given import ALIKE, SAMPLE, GivenRows
 from engine.encoders.maps import Map, in_blocks, one_after_other, unchanged
+from engine.encoders.shipped import is_shipped, shipped_vectors
 from engine.encoders.towers import TwoTowers
 from engine.errors import InputError, StoreError
 from engine.progress import Progress, silent
@@ -25,8 +26,6 @@ from engine.storage.store import SCHEMA_VERSION, Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SHIPPED = Path(__file__).resolve().parents[1] / "demo" / "vectors"
-"""Vectors that come with the project, float16, under the keys that the store would give them."""
 
 
 def embed_collection(
@@ -198,9 +197,9 @@ def stored(
         return file, follow if lead is unchanged else partial(one_after_other, lead, follow)
     key = embedding_key(encoder, role, texts)
     if store.get("embeddings", key) is None:
-        shipped = SHIPPED / f"{key}.npy"
-        if shipped.is_file():
-            write_entry(store, key, encoder, role, unit_length(np.load(shipped).astype(np.float32)))
+        shipped = shipped_vectors(key)
+        if shipped is not None:
+            write_entry(store, key, encoder, role, unit_length(shipped))
         else:
             encode_into(store, key, encoder, role, texts, progress)
     return store.path("embeddings", key) / VECTORS, unchanged
@@ -221,7 +220,7 @@ def is_embedded(encoder: Encoder, role: Role, texts: Sequence[str], store: Store
     if (derived := _derived(encoder)) is not None:
         return is_embedded(derived[0], role, texts, store)
     key = embedding_key(encoder, role, texts)
-    return store.get("embeddings", key) is not None or (SHIPPED / f"{key}.npy").is_file()
+    return store.get("embeddings", key) is not None or is_shipped(key)
 
 
 def embedding_key(encoder: Encoder, role: Role, texts: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ import streamlit as st
 
 from dashboard import cached, warnings, widgets
 from dashboard.names import plain
+from dashboard.pages.examples import own
 from dashboard.pages.examples import view as examples
 from engine import figures
 from engine.collections.languages import language
@@ -16,18 +17,8 @@ if collection is None:
 warnings.draw(one)
 codes = one.manifest.collection.languages
 
-own_text = ""
 if cached.can_search(one):
-    own_text = st.text_input("Ask your own question, in any language", key="ask", bind="query-params")
-if own_text.strip():
-    found = cached.retrieve(one.key, own_text, 10)
-    texts = collection.corpus.texts
-    rows = [(r["rank"], r["doc_lang"], r["score"], "", texts[r["doc"]]) for r in found.iter_rows(named=True)]
-    widgets.passage_list(rows)
-    st.caption(
-        f"Retrieved live by {plain(one.checkpoint)} from the {len(texts):,} candidates of {plain(one.collection)}."
-    )
-    st.divider()
+    own.draw(one, collection)
 
 with st.container(horizontal=True):
     query_lang = widgets.pick_language("Query language", codes, key="query")
@@ -50,7 +41,7 @@ st.markdown(examples.verdict(ranks, doc_lang or query_lang))
 left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader("First of the pool" if doc_lang is None else f"First {language(doc_lang).name} passages")
-    widgets.passage_list(examples.retrieved(one, collection, question, query_lang, doc_lang))
+    examples.draw_first(one, collection, question, query_lang, doc_lang)
     st.caption(
         f"From the first {one.manifest.top_k} of the pool; the answer in {language(doc_lang or query_lang).name} "
         "comes last if it is not among those shown."

@@ -7,7 +7,7 @@ import random
 import polars as pl
 import streamlit as st
 
-from dashboard import cached
+from dashboard import cached, widgets
 from engine import Collection
 from engine.collections.languages import language
 from engine.collections.pictures import PICTURE
@@ -92,6 +92,19 @@ def ranks_of(one: cached.Listed, question: str, query_lang: str) -> pl.DataFrame
     """Where a query's relevant passages stand, the first one first."""
     mine = (pl.col("question") == question) & (pl.col("query_lang") == query_lang)
     return in_corpus(cached.ranks(one.key)).filter(mine).sort("rank_in_pool")
+
+
+def draw_first(
+    one: cached.Listed, collection: Collection, question: str, query_lang: str, doc_lang: str | None, shown: int = SHOWN
+) -> None:
+    """Draw what is first for a question in the pool, or among a document language; pictures in a row."""
+    if doc_lang != PICTURE or not cached.can_search(one):
+        widgets.passage_list(retrieved(one, collection, question, query_lang, doc_lang, shown))
+        return
+    query = row_of(collection, question, query_lang)
+    found = cached.retrieve_again(one.key, query, shown, PICTURE)
+    relevant = set(collection.qrels.documents[collection.qrels.queries == query].tolist())
+    widgets.picture_row([(collection.corpus.texts[doc], doc in relevant) for doc in found["doc"]])
 
 
 def retrieved(

@@ -98,14 +98,16 @@ def _draw_others(family: results.Family, points: pl.DataFrame, columns: dict[str
                 column: st.column_config.NumberColumn(name, format=digits[column]) for column, name in columns.items()
             },
         )
-        st.caption(
-            "Means over seeds. en-en: English captions only; x-x: captions of all languages in every batch."
-            if family.has_pictures
-            else "Means over seeds. centred subtracts the mean vector of each language and role; lir-k projects out each "
-            "language's first k directions; both are estimated on the training collection. A language that it lacks "
-            "keeps its vectors, or, transductive, has its mean from the passages that are evaluated on. +hybrid: a "
-            "head trained on what is left. merge: the checkpoints of alpha 0 and 1 averaged."
-        )
+        st.caption(f"Means over seeds. {_OF_PICTURES if family.has_pictures else _OF_TEXTS}")
+
+
+_OF_PICTURES = "en-en: English captions only; x-x: captions of all languages in every batch."
+_OF_TEXTS = (
+    "centred subtracts the mean vector of each language and role; lir-k projects out each language's first k "
+    "directions; both are estimated on the training collection. A language that it lacks keeps its vectors, or, "
+    "transductive, has its mean from the passages that are evaluated on. +hybrid: a head trained on what is left. "
+    "merge: the checkpoints of alpha 0 and 1 averaged."
+)
 
 
 def _in_the_paper(points: list[tuple[float, float, str]]) -> str:

@@ -10,7 +10,7 @@ from dashboard.cached import uncertainty
 from dashboard.names import plain
 from dashboard.pages.examples import view as examples
 from dashboard.pages.explorer.sides import Side
-from engine import Collection, figures
+from engine import figures
 from engine.collections.pictures import PICTURE
 from engine.ranks.metrics import label
 from engine.ranks.picture_scores import rows_of
@@ -85,17 +85,5 @@ def draw_example(chosen: Side, reference: Side) -> None:
         with column:
             nearest = f" (nearest trained: {side.nearest:g})" if side.nearest is not None and side.interpolated else ""
             st.markdown(f"**{plain(side.name)}**{nearest}")
-            _draw_found(one, collection, row)
-
-
-def _draw_found(one: cached.Listed, collection: Collection, query: int) -> None:
-    """The first pictures for a caption, or the first captions of all languages for a picture."""
-    asked = collection.queries.languages[query]
-    if asked == PICTURE:
-        widgets.passage_list(
-            examples.retrieved(one, collection, collection.queries.questions[query], asked, None, SHOWN)
-        )
-        return
-    found = cached.retrieve_again(one.key, query, SHOWN, PICTURE)
-    relevant = set(collection.qrels.documents[collection.qrels.queries == query].tolist())
-    widgets.picture_row([(collection.corpus.texts[doc], doc in relevant) for doc in found["doc"]])
+            found_in = None if query_lang == PICTURE else PICTURE
+            examples.draw_first(one, collection, question, query_lang, found_in, SHOWN)
