@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,6 @@ from engine.storage.store import SCHEMA_VERSION, Store
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
 
 
 def embed_collection(

@@ -16,6 +16,7 @@ from pathlib import Path
 import polars as pl
 
 from engine.collections.opening import open_collection
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed_collection
 from engine.encoders.resolve import open_encoder
@@ -30,6 +31,7 @@ from engine.sweeps.workers import Failure, Workers
 from engine.training.checkpoint import checkpoint_key
 from engine.training.merge import merge_checkpoints
 from engine.training.recipe import Recipe
+from engine.training.towers import tower_vectors
 from engine.training.train import make_recipe, train
 from engine.training.training_set import TrainingSet
 
@@ -167,7 +169,9 @@ def run_sweep(
 def _prepare(opened: _Opened, part: _Shared, progress: Progress) -> None:
     """Encode what all recipes share, and evaluate the untrained encoder, which training is held against."""
     if part.collection is None:
-        embed_collection(opened.encoder, opened.training.collection, opened.store, progress)
+        collection = opened.training.collection
+        embed = tower_vectors if PICTURE in collection.languages else embed_collection
+        embed(opened.encoder, collection, opened.store, progress)
         return
     collection = opened.evaluations[part.collection]
     opened_as = _opened_as(opened.sweep, part.collection, opened.sweep.encoder)
