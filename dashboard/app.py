@@ -26,24 +26,24 @@ st.html(
 
 PAGES = {
     "Results": [
-        st.Page("pages/explorer/explorer.py", title="Ratio explorer", icon=":material/tune:", default=True),
-        st.Page("pages/pictures/pictures.py", title="Pictures", icon=":material/image:", url_path="pictures"),
-        st.Page("pages/pairs/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
-        st.Page("pages/bias/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
-        st.Page("pages/examples/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),
-        st.Page("pages/report/report.py", title="Report", icon=":material/description:", url_path="report"),
+        st.Page("screens/explorer/explorer.py", title="Ratio explorer", icon=":material/tune:", default=True),
+        st.Page("screens/pictures/pictures.py", title="Pictures", icon=":material/image:", url_path="pictures"),
+        st.Page("screens/pairs/pairs.py", title="Language pairs", icon=":material/grid_on:", url_path="pairs"),
+        st.Page("screens/bias/bias.py", title="Language bias", icon=":material/balance:", url_path="bias"),
+        st.Page("screens/examples/examples.py", title="Examples", icon=":material/manage_search:", url_path="examples"),
+        st.Page("screens/report/report.py", title="Report", icon=":material/description:", url_path="report"),
     ],
     "Literature": [
-        st.Page("pages/published/published.py", title="Published", icon=":material/menu_book:", url_path="published"),
-        st.Page("pages/clip/clip.py", title="CLIP, observed", icon=":material/image_search:", url_path="clip"),
+        st.Page("screens/published/published.py", title="Published", icon=":material/menu_book:", url_path="published"),
+        st.Page("screens/clip/clip.py", title="CLIP, observed", icon=":material/image_search:", url_path="clip"),
     ],
     "Work": [
-        st.Page("pages/train/train.py", title="Train", icon=":material/model_training:", url_path="train"),
+        st.Page("screens/train/train.py", title="Train", icon=":material/model_training:", url_path="train"),
         st.Page(
-            "pages/evaluate/evaluate.py", title="Fetch and evaluate", icon=":material/download:", url_path="evaluate"
+            "screens/evaluate/evaluate.py", title="Fetch and evaluate", icon=":material/download:", url_path="evaluate"
         ),
         st.Page(
-            "pages/exchange/exchange.py", title="Import and export", icon=":material/swap_vert:", url_path="exchange"
+            "screens/exchange/exchange.py", title="Import and export", icon=":material/swap_vert:", url_path="exchange"
         ),
     ],
 }

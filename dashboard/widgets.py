@@ -62,7 +62,7 @@ def no_evaluation() -> None:
         "The pages show measurements only, and none has been made on this machine. "
         "Fetch a collection and evaluate an encoder on it; the default encoder needs no download."
     )
-    access.link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+    access.link("screens/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
     st.stop()
 
 
@@ -216,7 +216,7 @@ def texts_or_note(*listed: cached.Listed) -> Collection | None:
                 )
                 return None
             st.info(f"Fetch {plain(opened.collection)} to read its texts; the other pages need none.")
-            access.link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+            access.link("screens/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
             return None
         if not cached.has_top(one):
             st.info(f"The first passages of {plain(one.checkpoint)} did not ship. Evaluate it here to read them.")

@@ -32,12 +32,12 @@ def opened(name: str = "explorer", **query: str) -> AppTest:
     """A page as it is after its first run, whatever it shows.
 
     Args:
-        name: Its file in `pages/`.
+        name: Its file in `screens/`.
         **query: What stands in the address bar.
     """
     page = AppTest.from_file(APP, default_timeout=120)
     if name != "explorer":
-        page.switch_page(f"pages/{name}/{name}.py")
+        page.switch_page(f"screens/{name}/{name}.py")
     for key, value in query.items():
         page.query_params[key] = value
     return page.run()

@@ -120,7 +120,7 @@ def test_a_shared_app_offers_no_work(shared_app: None, demo_cache: Store, starte
     assert not {"Fetch and evaluate", "Train ratios of your own"} & set(links)
     for name in ("train", "evaluate", "exchange", "report"):
         with pytest.raises(ValueError, match="navigation page"):
-            page.switch_page(f"pages/{name}/{name}.py")
+            page.switch_page(f"screens/{name}/{name}.py")
     assert started == []
 
 

@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
@@ -46,7 +47,13 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(demo_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    store = copy_of(demo_store, tmp_path_factory.mktemp("browser") / "cache")
+    with _served(copy_of(demo_store, tmp_path_factory.mktemp("browser") / "cache")) as served:
+        yield served
+
+
+@contextmanager
+def _served(store: Store) -> Iterator[Site]:
+    """The dashboard as a fresh server on a cache."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -85,6 +92,17 @@ def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 def browser() -> Iterator[playwright.Browser]:
     with playwright.sync_playwright() as started:
         yield started.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in FLAGS])
+
+
+def test_a_page_s_own_address_on_a_fresh_server_is_that_page(browser: playwright.Browser, demo_store: Store) -> None:
+    context = browser.new_context(viewport=VIEW)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    with _served(demo_store) as served:
+        _open(page, served.at("bias"))
+        assert page.locator("h1").inner_text() == "Does it favour some languages?"
+        assert page.locator("[role=dialog]").count() == 0
+    context.close()
 
 
 @pytest.fixture

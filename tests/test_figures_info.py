@@ -275,3 +275,19 @@ def test_the_box_of_the_query_language_stands_out_and_the_highest_median_is_firs
         (("German de",), INK, [20.0]),
     ]
     assert figure.layout.yaxis.categoryarray == ("German de", "Arabic ar")
+
+
+def test_differences_of_many_languages_in_half_a_page_have_no_decimals() -> None:
+    codes = ["ar", "de", "el", "en", "es", "fa", "fr", "hi", "ja", "ko", "pt", "ru", "th"]
+    rows = [(q, d, 10, 0.5 if q < d else 0.45) for q in codes for d in codes]
+    frame = pl.DataFrame(rows, schema=["query_lang", "doc_lang", "queries", "map"], orient="row")
+    flat = frame.with_columns(map=0.462)
+
+    def texts(languages: list[str]) -> list[str]:
+        return list(difference_heatmap((frame, flat), "map", languages, compact=True).data[0].text[0][:2])
+
+    assert texts(codes) == ["−1", "+4"]
+    some = codes[:12]
+    kept = pl.col("query_lang").is_in(some) & pl.col("doc_lang").is_in(some)
+    frame, flat = frame.filter(kept), flat.filter(kept)
+    assert texts(some) == ["−1.2", "+3.8"]

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from dashboard.pages.bias.curves import ends
-from dashboard.pages.explorer.scores import Score, scores_of
-from dashboard.pages.explorer.sides import Side
-from dashboard.pages.explorer.tiles import get_tile
+from dashboard.screens.bias.curves import ends
+from dashboard.screens.explorer.scores import Score, scores_of
+from dashboard.screens.explorer.sides import Side
+from dashboard.screens.explorer.tiles import get_tile
 
 
 def bias_tests(*rows: tuple[str, bool | None, float, float | None, float | None, float | None]) -> pl.DataFrame:

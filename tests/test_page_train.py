@@ -121,7 +121,7 @@ def test_a_failed_run_says_why_and_can_be_resumed_a_finished_one_forgotten(store
     (failed / "log.txt").write_text("encode queries\nall of it\n", encoding="utf-8")
     _leave_run(store, "b", state="finished", fraction=1.0)
     page = AppTest.from_file(Path(cached.__file__).parents[1] / "app.py", default_timeout=60)
-    page.switch_page("pages/train/train.py").run()
+    page.switch_page("screens/train/train.py").run()
     assert not page.exception
     assert [error.value for error in page.error] == [plain("multilingual-e5-small: no space left")]
     assert any("all of it" in code.value for code in page.code)

@@ -207,9 +207,16 @@ def pairs(key: str) -> pl.DataFrame:
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
-def most_changed(key: str, other: str, query_lang: str) -> list[str]:
-    """Questions of a language whose average precision in the pool differs most between two evaluations; 100 of them."""
-    one, two = (questions(k, query_lang, None).select("question", "score") for k in (key, other))
+def most_changed(key: str, other: str, query_lang: str, doc_lang: str | None = None) -> list[str]:
+    """Questions whose average precision differs most between two evaluations, 100 of them.
+
+    Args:
+        key: Of one evaluation.
+        other: Of the other.
+        query_lang: Of the questions.
+        doc_lang: Among whose passages they are asked; None for the pool.
+    """
+    one, two = (questions(k, query_lang, doc_lang).select("question", "score") for k in (key, other))
     change = (pl.col("score") - pl.col("score_other")).abs()
     both = one.join(two, on="question", suffix="_other").sort(change, "question", descending=[True, False])
     return both["question"].head(100).to_list()

@@ -25,6 +25,7 @@ from engine.ranks.metrics import label
 from engine.ranks.pairs import matrix
 from engine.sweeps.prose import LEVEL, p_value
 
+_CROWDED = 12  # in half a page, differences of more languages have no room for decimals
 CORRECTIONS = {"p_holm": "(Holm)", "p_bh": "(Benjamini-Hochberg)", "p": "(not corrected)"}
 
 
@@ -109,6 +110,8 @@ def difference_heatmap(
         compact: For half a page: codes in place of names, smaller cells, no colour bar.
     """
     info = _get_difference_info(compared, metric, codes, tests=tests)
+    if compact and len(codes) > _CROWDED:
+        info = replace(info, texts=cells(info.grid, "{:+.0f}"))
     figure = grid_figure(info if limit is None else replace(info, limits=(-limit, limit)), compact=compact)
     frame_diagonal(figure, len(codes))
     add_means(figure, info.grid, "{:+.1f}")

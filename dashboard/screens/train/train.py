@@ -5,7 +5,7 @@ import streamlit as st
 
 from dashboard import access, cached, job_panel
 from dashboard.names import plain
-from dashboard.pages.train import view as training_form
+from dashboard.screens.train import view as training_form
 from engine.storage import jobs
 
 st.title("Train ratios")

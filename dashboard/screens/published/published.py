@@ -3,8 +3,8 @@
 import streamlit as st
 
 from dashboard.names import plain
-from dashboard.pages.published import sections as views
-from dashboard.pages.published import view as literature
+from dashboard.screens.published import sections as views
+from dashboard.screens.published import view as literature
 
 st.title("What do published models do?")
 view = literature.pick_view()

@@ -6,8 +6,8 @@ import streamlit as st
 
 from dashboard import cached, job_panel
 from dashboard.names import plain
-from dashboard.pages.explorer import family as sweeps
-from dashboard.pages.report import view as report
+from dashboard.screens.explorer import family as sweeps
+from dashboard.screens.report import view as report
 from engine.storage import jobs
 
 st.title("Take it into your paper")

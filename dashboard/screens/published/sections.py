@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import widgets
 from dashboard.cached import published as data
 from dashboard.names import plain
-from dashboard.pages.published.view import DISTANCE, YOURS, View, measure_name, settings_scores, short
+from dashboard.screens.published.view import DISTANCE, YOURS, View, measure_name, settings_scores, short
 from engine import figures, published
 from engine.collections.languages import language
 from engine.evaluation import checks

@@ -8,11 +8,11 @@ import streamlit as st
 from dashboard import access, cached, heat_table, widgets
 from dashboard.cached import curves, uncertainty
 from dashboard.names import plain
-from dashboard.pages.examples import view as examples
-from dashboard.pages.explorer import marker
-from dashboard.pages.explorer.family import listed
-from dashboard.pages.explorer.scores import scores_of
-from dashboard.pages.explorer.sides import Side
+from dashboard.screens.examples import view as examples
+from dashboard.screens.explorer import marker
+from dashboard.screens.explorer.family import listed
+from dashboard.screens.explorer.scores import scores_of
+from dashboard.screens.explorer.sides import Side
 from engine import figures
 from engine.published import paper_points
 from engine.ranks.metrics import label

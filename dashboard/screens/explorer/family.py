@@ -82,8 +82,8 @@ def _train(demo: str) -> None:
             "Train them", key="demo", on_click=cached.start_demo, args=(demo,), kwargs={"again": True}, type="primary"
         )
     widgets.watch_runs(("sweep",), len(cached.evaluations()))
-    access.link("pages/evaluate/evaluate.py", label="Fetch XQuAD-R and MLQA-R", icon=":material/download:")
-    access.link("pages/train/train.py", label="Train ratios of your own", icon=":material/model_training:")
+    access.link("screens/evaluate/evaluate.py", label="Fetch XQuAD-R and MLQA-R", icon=":material/download:")
+    access.link("screens/train/train.py", label="Train ratios of your own", icon=":material/model_training:")
     st.stop()
 
 

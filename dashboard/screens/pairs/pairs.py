@@ -5,7 +5,7 @@ import streamlit as st
 from dashboard import cached, warnings, widgets
 from dashboard.cached import uncertainty
 from dashboard.names import plain
-from dashboard.pages.pairs import view as pieces
+from dashboard.screens.pairs import view as pieces
 from engine import figures
 from engine.ranks.pairs import language_order
 
@@ -39,7 +39,7 @@ chosen = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key
 clicked = [point["customdata"] for point in chosen.selection.points if point.get("customdata")]
 pair = clicked[0] if clicked else pieces.pick_pair(codes)
 if pair:
-    st.switch_page("pages/examples/examples.py", query_params=pieces.address_of(one, *pair))
+    st.switch_page("screens/examples/examples.py", query_params=pieces.address_of(one, *pair))
 
 low, high = pairs["queries"].min(), pairs["queries"].max()
 notes = ["Framed: query and document in one language. Grey: mean over the other languages."]

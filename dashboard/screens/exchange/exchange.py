@@ -47,7 +47,7 @@ with st.container(border=True):
         for note in outcome.notes:
             st.info(plain(note), icon=":material/info:")
         if any(imported.kind == "evaluation" for imported in outcome.imported):
-            st.page_link("pages/pairs/pairs.py", label="Language pairs", icon=":material/grid_on:")
+            st.page_link("screens/pairs/pairs.py", label="Language pairs", icon=":material/grid_on:")
 
 results = exchange.imported()
 if results:
@@ -56,13 +56,13 @@ if results:
         measure = st.selectbox("Measure", pairs.columns[6:10], key="measure", format_func=label)
         figure = figures.pair_heatmap(pairs, measure, language_order(pairs, measure, "name"))
         st.plotly_chart(figure, key="imported", config=widgets.CHART)
-        st.page_link("pages/published/published.py", label="Beside published results", icon=":material/menu_book:")
+        st.page_link("screens/published/published.py", label="Beside published results", icon=":material/menu_book:")
 
 st.subheader("2. Export")
 evaluations = {f"{one.checkpoint} on {one.collection}": one for one in reversed(cached.evaluations())}
 if not evaluations:
     st.info("Nothing is evaluated yet, so there is nothing to take out.")
-    st.page_link("pages/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
+    st.page_link("screens/evaluate/evaluate.py", label="Fetch and evaluate", icon=":material/download:")
     st.stop()
 with st.container(border=True):
     left, right = st.columns([3, 2], vertical_alignment="bottom")

@@ -10,8 +10,8 @@ import streamlit as st
 
 from dashboard.cached import uncertainty
 from dashboard.names import plain
-from dashboard.pages.explorer.scores import RANK_DISTANCE, Score, scores_of
-from dashboard.pages.explorer.sides import Side
+from dashboard.screens.explorer.scores import RANK_DISTANCE, Score, scores_of
+from dashboard.screens.explorer.sides import Side
 from engine.sweeps import prose, results
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard import cached, widgets
 from dashboard.cached import bias as bias_data
-from dashboard.pages.bias import view as bias
+from dashboard.screens.bias import view as bias
 from engine import Collection, figures
 from engine.bias import MEASURES
 from engine.collections.languages import language

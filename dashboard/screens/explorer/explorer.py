@@ -4,9 +4,9 @@ import streamlit as st
 
 from dashboard import cached, notices, warnings, widgets
 from dashboard.names import plain
-from dashboard.pages.explorer import family as sweeps
-from dashboard.pages.explorer import sides, tiles
-from dashboard.pages.explorer import view as explorer
+from dashboard.screens.explorer import family as sweeps
+from dashboard.screens.explorer import sides, tiles
+from dashboard.screens.explorer import view as explorer
 from engine import figures
 from engine.ranks.metrics import METRICS, label
 

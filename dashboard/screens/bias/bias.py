@@ -5,9 +5,9 @@ import streamlit as st
 from dashboard import cached, warnings, widgets
 from dashboard.cached import bias as bias_data
 from dashboard.names import plain
-from dashboard.pages.bias import curves as bias_curves
-from dashboard.pages.bias import vectors
-from dashboard.pages.bias import view as bias
+from dashboard.screens.bias import curves as bias_curves
+from dashboard.screens.bias import vectors
+from dashboard.screens.bias import view as bias
 from engine.ranks.pairs import language_order
 
 SECTIONS = {

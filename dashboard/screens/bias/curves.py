@@ -8,7 +8,7 @@ import streamlit as st
 from dashboard import access, cached, widgets
 from dashboard.cached import bias as bias_data
 from dashboard.names import plain
-from dashboard.pages.bias import view as bias
+from dashboard.screens.bias import view as bias
 from engine import figures
 from engine.bias import DIRECTIONS, MEASURES, RANK_MEASURES
 from engine.sweeps import prose
@@ -20,7 +20,7 @@ def draw(one: cached.Listed, k: int) -> None:
     found = [family for family in cached.families() if family.collection == one.collection]
     if not found:
         st.info(f"No sweep over ratios is evaluated on {plain(one.collection)} yet.")
-        access.link("pages/train/train.py", label="Train ratios", icon=":material/model_training:")
+        access.link("screens/train/train.py", label="Train ratios", icon=":material/model_training:")
         return
     names = cached.family_names(found)
     family: Family = names[

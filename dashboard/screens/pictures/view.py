@@ -8,8 +8,8 @@ import streamlit as st
 from dashboard import cached, widgets
 from dashboard.cached import uncertainty
 from dashboard.names import plain
-from dashboard.pages.examples import view as examples
-from dashboard.pages.explorer.sides import Side
+from dashboard.screens.examples import view as examples
+from dashboard.screens.explorer.sides import Side
 from engine import figures
 from engine.collections.pictures import PICTURE
 from engine.ranks.metrics import label
@@ -75,7 +75,8 @@ def draw_example(chosen: Side, reference: Side) -> None:
     with st.container(horizontal=True):
         query_lang = widgets.pick_language("Asked with", collection.languages, key="query")
         texts = examples.texts_of(collection, query_lang)
-        changed = cached.most_changed(pair[0].key, pair[1].key, query_lang)
+        found_in = None if query_lang == PICTURE else PICTURE
+        changed = cached.most_changed(pair[0].key, pair[1].key, query_lang, found_in)
         question = st.selectbox(
             "Caption (those whose ranks differ most first)", changed, format_func=texts.get, key="changed-caption"
         )
@@ -85,5 +86,4 @@ def draw_example(chosen: Side, reference: Side) -> None:
         with column:
             nearest = f" (nearest trained: {side.nearest:g})" if side.nearest is not None and side.interpolated else ""
             st.markdown(f"**{plain(side.name)}**{nearest}")
-            found_in = None if query_lang == PICTURE else PICTURE
             examples.draw_first(one, collection, question, query_lang, found_in, SHOWN)

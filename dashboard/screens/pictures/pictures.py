@@ -4,10 +4,10 @@ import streamlit as st
 
 from dashboard import access, cached, notices, warnings
 from dashboard.names import plain
-from dashboard.pages.explorer import family as sweeps
-from dashboard.pages.explorer import sides, tiles
-from dashboard.pages.explorer import view as explorer
-from dashboard.pages.pictures import view as pictures
+from dashboard.screens.explorer import family as sweeps
+from dashboard.screens.explorer import sides, tiles
+from dashboard.screens.explorer import view as explorer
+from dashboard.screens.pictures import view as pictures
 from engine.ranks.metrics import METRICS, label
 
 st.title("What does the ratio do to pictures?")
@@ -56,4 +56,4 @@ def explore() -> None:
 
 
 explore()
-access.link("pages/clip/clip.py", label="Published CLIP models: observed, not tried", icon=":material/image_search:")
+access.link("screens/clip/clip.py", label="Published CLIP models: observed, not tried", icon=":material/image_search:")

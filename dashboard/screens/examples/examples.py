@@ -4,8 +4,8 @@ import streamlit as st
 
 from dashboard import cached, warnings, widgets
 from dashboard.names import plain
-from dashboard.pages.examples import own
-from dashboard.pages.examples import view as examples
+from dashboard.screens.examples import own
+from dashboard.screens.examples import view as examples
 from engine import figures
 from engine.collections.languages import language
 
