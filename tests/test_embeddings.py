@@ -15,6 +15,7 @@ from engine.collections.pictures import PICTURE
 from engine.collections.reading import read_collection
 from engine.encoders.embedding import embed, embed_collection
 from engine.encoders.encoder import unit_length
+from engine.encoders.given import ALIKE
 from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
 from engine.training.recipe import Settings
@@ -227,6 +228,18 @@ def test_training_on_given_vectors_is_training_on_the_pictures(clip, store, tmp_
     with_vectors, with_pictures = (embed_collection(checkpoints[0], one, store) for one in (given, seen))
     for one, other in zip(with_vectors, with_pictures, strict=True):
         np.testing.assert_allclose(one, other, atol=0.01)
+
+
+def test_a_head_that_changes_little_is_not_passed_over(clip, store, tmp_path):
+    folder, seen = web.embedded(str(clip), tmp_path, store)
+    base, training = open_encoder(str(clip), store), TrainingSet(read_collection(folder))
+    hyper = Settings(steps=4, batch_size=4, learning_rate=1e-3)
+    key = train(make_recipe(base, training, alpha=1.0, settings=hyper), base, training, store)
+    given, _ = embed_collection(open_encoder(key, store), training.collection, store)
+    expected, untrained = (embed_collection(one, seen, store)[0] for one in (open_encoder(key, store), base))
+    assert (expected * untrained).sum(axis=1).min() > ALIKE  # so the sample is near to both
+    assert np.abs(given - expected).max() < 1e-3
+    assert np.abs(expected - untrained).max() > 5e-3
 
 
 def test_only_the_sample_is_encoded_and_only_once(folder, vectors, store):

@@ -86,8 +86,9 @@ def given_rows(
     """Vectors that a collection brings along, as an encoder's own; they stay in their files.
 
     They are used as they are where they are the encoder's, and with its head behind them where they are its trunk's.
-    Which of these holds, captions of a sample tell, which are encoded. Vectors of pictures can only be held against
-    the encoder's if there are pictures; they are taken to be of the same kind.
+    Captions of a sample, which are encoded, tell which of these they are nearest to: a head that was trained for a
+    moment leaves them near to both. Vectors of pictures can only be held against the encoder's if there are pictures;
+    they are taken to be of the same kind.
 
     Args:
         encoder: Whose vectors they are.
@@ -111,18 +112,21 @@ def given_rows(
         [collection.queries.texts[i] for i in rows],
     )
     text, picture = (encoder.text, encoder.picture) if isinstance(encoder, TwoTowers) else (encoder, encoder)
-    nearest = 0.0
+    alike, leads = [], []
     for (source, of_captions), (_, of_pictures) in zip(_sources(text), _sources(picture), strict=False):
         own = embed(source, "query", sample, store, progress)
-        alike = float(np.median((own * expected).sum(axis=1))) if own.shape == expected.shape else 0.0
-        if alike >= ALIKE:
-            captions = GivenRows(given.captions, given.queries, of_captions)
-            return captions, GivenRows(given.pictures, given.documents, of_pictures)
-        nearest = max(nearest, alike)
-    raise InputError(
-        f"collection {collection.name}: its vectors ({expected.shape[1]} dimensions) are not those of {encoder.name}; "
-        f"captions of a sample have a cosine of {nearest:.2f}, {ALIKE} is needed; give the encoder that made them"
-    )
+        alike.append(float(np.median((own * expected).sum(axis=1))) if own.shape == expected.shape else 0.0)
+        leads.append((of_captions, of_pictures))
+    nearest = int(np.argmax(alike))
+    if alike[nearest] < ALIKE:
+        raise InputError(
+            f"collection {collection.name}: its vectors ({expected.shape[1]} dimensions) are not those of "
+            f"{encoder.name}; captions of a sample have a cosine of {alike[nearest]:.2f}, {ALIKE} is needed; give the "
+            "encoder that made them"
+        )
+    of_captions, of_pictures = leads[nearest]
+    captions = GivenRows(given.captions, given.queries, of_captions)
+    return captions, GivenRows(given.pictures, given.documents, of_pictures)
 
 
 def _sources(encoder: Encoder) -> Iterator[tuple[Encoder, Map]]:
