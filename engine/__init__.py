@@ -18,8 +18,8 @@ _PUBLIC = {
     "Encoder": "encoders.encoder",
     "Store": "storage.store",
     "StoreError": "errors",
-    "Summary": "evaluation.evaluate",
-    "as_json": "evaluation.evaluate",
+    "Summary": "evaluation.summary",
+    "as_json": "evaluation.summary",
     "evaluate": "evaluation.evaluate",
     "evaluations": "evaluation.evaluate",
     "fetch_collection": "collections.catalog",
@@ -32,7 +32,7 @@ _PUBLIC = {
     "read_training": "training.checkpoint",
     "retrieve": "ranks.search",
     "retrieve_again": "ranks.search",
-    "summarise": "evaluation.evaluate",
+    "summarise": "evaluation.summary",
 }
 
 __all__ = sorted(_PUBLIC)

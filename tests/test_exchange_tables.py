@@ -17,7 +17,8 @@ from engine import exchange
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.escaping import csv_guarded
-from engine.evaluation.evaluate import find_evaluation, summarise
+from engine.evaluation.evaluate import find_evaluation
+from engine.evaluation.summary import summarise
 from engine.exchange.files import read_json
 from engine.exchange.tables import read_ranks
 from engine.ranks.metrics import METRICS

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from engine import exchange
 from engine.collections.structures import Collection
 from engine.errors import InputError
-from engine.evaluation.evaluate import find_evaluation, summarise
+from engine.evaluation.evaluate import find_evaluation
+from engine.evaluation.summary import summarise
 from engine.exchange.ids import Names
 from engine.exchange.trec import place_run, read_qrels, read_run
 from engine.ranks.metrics import METRICS, per_query

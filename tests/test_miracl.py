@@ -20,7 +20,8 @@ from engine.collections.opening import open_collection
 from engine.collections.structures import Collection
 from engine.encoders.encoder import SentenceEncoder
 from engine.errors import EngineError, FetchError, InputError
-from engine.evaluation.evaluate import evaluate, summarise
+from engine.evaluation.evaluate import evaluate
+from engine.evaluation.summary import summarise
 from engine.ranks import metrics
 from engine.ranks.ranking import rank_collection
 from engine.storage.store import Store

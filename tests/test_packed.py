@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.commands.diagnosis import check
 from engine.errors import InputError
-from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation, summarise
+from engine.evaluation.evaluate import Evaluation, evaluations, find_evaluation
 from engine.evaluation.packed import (
     Ranks,
     judgements_of,
@@ -25,6 +25,7 @@ from engine.evaluation.packed import (
     unpack_ranks,
     unpack_top,
 )
+from engine.evaluation.summary import summarise
 from engine.ranks.schema import RANKS, TOP
 from engine.significance import compare
 from engine.storage import store as storage

@@ -12,7 +12,8 @@ from engine.encoders import efficientnet
 from engine.encoders.embedding import embed, is_embedded
 from engine.encoders.resolve import open_encoder
 from engine.errors import InputError
-from engine.evaluation.evaluate import evaluate, summarise
+from engine.evaluation.evaluate import evaluate
+from engine.evaluation.summary import summarise
 from tests import builders, checkpoints
 from tests.picture_models import clip_folder, siglip_folder, vision_folder
 

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from engine.collections.pictures import PICTURE
-from engine.evaluation.evaluate import evaluations, summarise
+from engine.evaluation.evaluate import evaluations
+from engine.evaluation.summary import summarise
 from engine.ranks.metrics import per_query
 from engine.ranks.picture_scores import DIRECTIONS, by_direction
 from engine.significance import Resampled

@@ -16,7 +16,8 @@ from polars.testing import assert_frame_equal
 from engine.collections import pictures
 from engine.collections.pictures import PICTURE, Picture, decode
 from engine.errors import InputError
-from engine.evaluation.evaluate import summarise, write_evaluation
+from engine.evaluation.evaluate import write_evaluation
+from engine.evaluation.summary import summarise
 from engine.ranks import metrics, picture_scores
 from engine.ranks.ranking import rank_collection
 from tests import builders, oracle

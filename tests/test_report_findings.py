@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from engine.errors import InputError
-from engine.evaluation.evaluate import evaluations, summarise
+from engine.evaluation.evaluate import evaluations
+from engine.evaluation.summary import summarise
 from engine.figures.publication import Layout
 from engine.report import Findings, Request, as_arguments, bias_tables, claims, find_family, gather, results, sections
 from engine.report.findings import name_of

@@ -21,7 +21,8 @@ from engine.commands.console import (
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 
 if TYPE_CHECKING:
-    from engine.evaluation.evaluate import Evaluation, Summary
+    from engine.evaluation.evaluate import Evaluation
+    from engine.evaluation.summary import Summary
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -51,8 +52,9 @@ def _evaluate(options: argparse.Namespace) -> None:
 
     from engine.collections.opening import open_collection
     from engine.encoders.resolve import open_encoder
-    from engine.evaluation.evaluate import as_json, evaluate, summarise
+    from engine.evaluation.evaluate import evaluate
     from engine.evaluation.manifest import OpenedAs
+    from engine.evaluation.summary import as_json, summarise
     from engine.storage.store import Store
 
     check_writable(options.json)

@@ -1,4 +1,4 @@
-"""One evaluation: an encoder on a collection -> ranks and top in the store, and what they come to."""
+"""One evaluation: an encoder on a collection -> ranks, top and scores in the store; and the evaluations found there."""
 
 from __future__ import annotations
 
@@ -10,24 +10,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import polars as pl
 
-from engine import bias
-from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
 from engine.collections.faults import UNANSWERED
 from engine.collections.opening import open_collection
-from engine.collections.pictures import PICTURE
 from engine.collections.splits import USUAL
 from engine.collections.structures import Collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
 from engine.encoders.towers import TwoTowers
 from engine.errors import EngineError, InputError, StoreError
 from engine.evaluation import shipped
-from engine.evaluation.manifest import CollectionPart, EncoderPart, EvaluationManifest, OpenedAs, SeenInTraining
+from engine.evaluation.describe import describe
+from engine.evaluation.manifest import EvaluationManifest, OpenedAs
+from engine.evaluation.summary import as_json, summarise, summarise_ranks
 from engine.progress import Progress, silent
-from engine.ranks import metrics, picture_scores
 from engine.ranks.ranking import rank_collection
 from engine.ranks.schema import RANKS, TOP, read_frame
 from engine.ranks.streamed import vectors_to_rank
@@ -131,7 +128,7 @@ def evaluate(
     evaluation = _stored(store, key)
     if evaluation is None:
         started = time.monotonic()
-        manifest = _manifest(encoder, collection, opened_as)  # first, for it may find a fault
+        manifest = describe(encoder, collection, opened_as)  # first, for it may find a fault
         with vectors_to_rank(encoder, collection, store, progress) as vectors:
             ranks, top = rank_collection(*vectors, collection, top_k=top_k, index=index, progress=progress)
         seconds = time.monotonic() - started
@@ -175,7 +172,7 @@ def write_evaluation(
     with store.writing("ranks", key, manifest.values()) as folder:
         for name, frame in {"ranks": ranks, "top": top, **(more or {})}.items():
             frame.write_parquet(folder / f"{name}.parquet")
-        figures = as_json(Evaluation(key, manifest, store), _summarise(ranks, manifest))
+        figures = as_json(Evaluation(key, manifest, store), summarise_ranks(ranks, manifest))
         (folder / FIGURES).write_bytes(_scores_file(figures))
 
 
@@ -270,125 +267,3 @@ def _check_unchanged(evaluation: Evaluation, collection: Collection) -> None:
     if collection_digest(collection) != evaluation.manifest.collection.digest:
         name = evaluation.manifest.collection.name
         raise InputError(f"collection {name} has changed since it was evaluated; evaluate it again to see its texts")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What an evaluation comes to.
-
-    Attributes:
-        pairs: `metrics.by_pair`.
-        query_languages: `metrics.by_query_language`.
-        settings: `metrics.by_setting`.
-        rank_distance: `bias.rank_distance`; empty for an imported run that does not have every relevant passage.
-    """
-
-    pairs: pl.DataFrame
-    query_languages: pl.DataFrame
-    settings: pl.DataFrame
-    rank_distance: pl.DataFrame
-
-    def mean_rank_distance(self) -> float | None:
-        """Rank distance, macro-averaged over the query languages; None if no query has two relevant passages."""
-        return _number(self.rank_distance["rank_distance"].mean())
-
-    def value(self, setting: str, metric: str) -> float | None:
-        """A setting's macro mean; None where cells are missing."""
-        return _number(self.settings.filter(pl.col("setting") == setting)[metric].item())
-
-
-def _number(value: Any) -> float | None:  # noqa: ANN401 - polars types a mean as any value
-    return None if value is None else float(value)
-
-
-def summarise(evaluation: Evaluation, *, ranks: pl.DataFrame | None = None) -> Summary:
-    """Scores and rank distance of an evaluation.
-
-    Args:
-        evaluation: The evaluation.
-        ranks: Its ranks, where they have been read already.
-    """
-    return _summarise(evaluation.ranks() if ranks is None else ranks, evaluation.manifest)
-
-
-def _summarise(ranks: pl.DataFrame, manifest: EvaluationManifest) -> Summary:
-    of = manifest.collection
-    in_pool = ranks.filter(pl.col("query_lang").is_in(of.asking))
-    pairs, query_languages = metrics.by_pair(ranks), metrics.by_query_language(in_pool)
-    asked, answering = of.query_languages or of.languages, of.document_languages or of.languages
-    settings = metrics.by_setting(pairs, query_languages, asked, document_languages=answering, asking=of.asking)
-    distances = bias.rank_distance(in_pool, of.pool)
-    if manifest.missing:
-        distances = distances.clear()  # where a passage was not retrieved, its distance to others is not known
-    return Summary(pairs, query_languages, settings, distances)
-
-
-def as_json(evaluation: Evaluation, summary: Summary) -> dict[str, Any]:
-    """An evaluation's figures as plain values, ready for `json.dumps`."""
-    names = list(metrics.METRICS)
-    settings = {row.pop("setting"): row for row in summary.settings.drop("cells", "expected").to_dicts()}
-    settings["multi"]["rank_distance"] = summary.mean_rank_distance()
-    same = pl.col("query_lang") == pl.col("doc_lang")
-    means = pl.all().exclude("query_lang", "doc_lang", "queries").mean()
-    query_languages = summary.query_languages.rename({name: f"multi_{name}" for name in names}).join(
-        summary.rank_distance.select("query_lang", "rank_distance", pl.col("random").alias("random_rank_distance")),
-        on="query_lang",
-        how="left",
-    )
-    for setting, pairs in (("mono", summary.pairs.filter(same)), ("cross", summary.pairs.filter(~same))):
-        scores = pairs.group_by("query_lang").agg(means).rename({name: f"{setting}_{name}" for name in names})
-        query_languages = query_languages.join(scores, on="query_lang", how="left")
-    directions = picture_scores.by_direction(summary.pairs) if evaluation.manifest.collection.pictures else None
-    return {
-        "collection": evaluation.manifest.collection.name,
-        "encoder": evaluation.manifest.encoder.name,
-        "fingerprint": evaluation.manifest.encoder.fingerprint,
-        "languages": evaluation.languages,
-        "settings": settings,
-        "pairs": summary.pairs.to_dicts(),
-        "query_langs": query_languages.sort("query_lang").to_dicts(),
-        **({} if directions is None else {"pictures": {row.pop("direction"): row for row in directions.to_dicts()}}),
-    }
-
-
-def _manifest(encoder: Encoder, collection: Collection, opened_as: OpenedAs | None) -> EvaluationManifest:
-    trained = encoder if isinstance(encoder, SentenceEncoder | TwoTowers) else None
-    return EvaluationManifest(
-        collection=CollectionPart(
-            name=collection.name,
-            digest=collection_digest(collection),
-            languages=collection.languages,
-            query_languages=collection.query_languages,
-            document_languages=collection.document_languages,
-            queries=len(collection.queries),
-            candidates=len(collection.corpus),
-            skipped=dict(collection.skipped),
-            identical_ids=collection.identical_ids,
-            absent=0 if collection.absent is None else int(collection.absent.sum()),
-            split=collection.split,
-            pictures=collection.corpus.languages.count(PICTURE),
-            crossed=collection.crossed,
-        ),
-        encoder=EncoderPart(
-            name=encoder.name,
-            fingerprint=encoder.fingerprint,
-            prompts=dict(encoder.prompts),
-            max_length=encoder.max_length,
-            dtype=encoder.dtype,
-            similarity=encoder.similarity,
-            truncate_dim=trained.truncate_dim if trained else None,
-            folder=str(trained.folder) if trained else None,
-        ),
-        recipe=trained.recipe if trained else None,
-        seen_in_training=_seen(encoder, collection),
-        opened_as=opened_as,
-    )
-
-
-def _seen(encoder: Encoder, collection: Collection) -> SeenInTraining | None:
-    """How many of the collection's texts the checkpoint was trained on; None for an encoder from elsewhere."""
-    marks = encoder.folder / MARKS if isinstance(encoder, SentenceEncoder | TwoTowers) else None
-    if marks is None or not marks.is_file():
-        return None
-    queries, passages = count_seen(np.load(marks), collection)
-    return SeenInTraining(queries=queries, passages=passages)

@@ -14,7 +14,8 @@ import polars as pl
 from engine.collections.languages import from_tag
 from engine.errors import InputError
 from engine.escaping import csv_guarded, csv_unguarded
-from engine.evaluation.evaluate import Evaluation, summarise
+from engine.evaluation.evaluate import Evaluation
+from engine.evaluation.summary import summarise
 from engine.ranks.schema import RANKS, TOP, UNKNOWN_LANGUAGE, UNRANKED, check_frame
 from engine.storage.files import check_regular, check_unpacked, open_bytes
 
