@@ -40,9 +40,10 @@ def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -
 
 
 def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metric: str) -> None:
-    """A metric in the three settings, and rank distance, against alpha; each on an axis of its own."""
+    """A metric in the settings that exist, and rank distance, against alpha; each on an axis of its own."""
     base = {} if family.base is None else results.values(family.base)
-    columns = {score.column: score.title for score in scores_of(family, metric)}
+    scores = (score for score in scores_of(family, metric) if points[score.column].is_not_null().any())
+    columns = {score.column: score.title for score in scores}
     published = {column: paper_points(family.collection, column) for column in columns}
     with st.container(horizontal=True):
         drawn = any(published.values()) and st.toggle(
