@@ -151,3 +151,17 @@ def test_an_uploaded_picture_finds_captions_or_says_what_is_wrong(
     first = next(body for body in htmls(page) if "class='passages'" in body)
     assert "picture:" not in first
     assert first.count('<tr class="other">') == 10
+
+
+@pytest.mark.parametrize("section", ["overview", "own", "first", "documents", "distance", "probes", "agreement"])
+def test_the_bias_page_measures_with_pictures_as_queries(picture_cache: Store, section: str) -> None:
+    page = open_page("bias", section=section)
+    assert "Does it favour some languages?" in text_of(page)
+
+
+@pytest.mark.parametrize("name", ["pairs", "report"])
+def test_other_pages_open_on_pictures(
+    picture_cache: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "picture:" not in text_of(open_page(name))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from engine.bias import candidates_of, suite
 from engine.collections.pictures import PICTURE
-from engine.evaluation.evaluate import evaluations
+from engine.evaluation.evaluate import evaluations, open_evaluated
 from engine.evaluation.summary import summarise
 from engine.ranks.metrics import per_query
 from engine.ranks.picture_scores import DIRECTIONS, by_direction
+from engine.report import Request, write_report
 from engine.significance import Resampled
 from engine.storage.store import Store
 from engine.sweeps import picture_answer
@@ -87,3 +91,32 @@ def test_the_answer_names_the_best_ratio_and_sets_the_baselines_beside_it(found)
     assert "English captions only (en-en): R@1 **" in text
     assert "mAP of captions in the pool **" in text
     assert "A random ranking has R@1 0.100, the untrained encoder " in text
+
+
+def test_a_report_tells_directions_and_leaves_examples_to_the_app(
+    swept: list[Family], picture_store: Store, tmp_path: Path
+) -> None:
+    request = Request(formats=("md", "html"))
+    written = write_report(swept[0], request, tmp_path / "report", picture_store)
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "captions find their picture first most often" in text
+    assert (
+        "| alpha | caption-picture mAP | picture-caption mAP | caption-caption mAP | multi mAP | rank distance |"
+        in text
+    )
+    assert "Of the 12 cross-lingual pairs" in text
+    assert "picture:" not in text
+    assert any("page of pictures" in note for note in written.notes)
+
+
+def test_bias_is_that_of_captions_that_pictures_find(swept: list[Family], picture_store: Store) -> None:
+    [evaluation] = systems(swept[0])[UNTRAINED]
+    collection = open_evaluated(evaluation, picture_store)
+    candidates = candidates_of(collection)
+    assert candidates == {"ar": 10, "de": 10, "en": 10, PICTURE: 0}
+    ranks, top = (evaluation.asked_of_pool(frame) for frame in (evaluation.ranks(), evaluation.top()))
+    assert set(ranks["query_lang"]) == {PICTURE}
+    measures = dict(suite(ranks, top, candidates).measures.select("measure", "value").iter_rows())
+    distances = [max(group["rank_in_pool"]) - min(group["rank_in_pool"]) for group in ranks.partition_by("question")]
+    assert measures["rank_distance"] == pytest.approx(sum(distances) / len(distances))
+    assert measures["own_share"] in (None, 0)  # a picture's language has no caption

@@ -15,8 +15,9 @@ from dashboard.cached.evaluations import (
     encoder_of,
     pairs,
     ranks,
+    ranks_of_pool,
     store,
-    top,
+    top_of_pool,
 )
 from engine import bias
 from engine.bias import language_probe as of_vectors
@@ -33,42 +34,42 @@ def depth(listed: Listed) -> int:
 @st.cache_resource(max_entries=FRAMES, show_spinner="Measuring language bias ...")
 def suite(_listed: Listed, key: str) -> bias.Suite:
     """All measures that ranks tell, with intervals."""
-    return bias.suite(ranks(key), top(key), _candidates(_listed), k=depth(_listed))
+    return bias.suite(ranks_of_pool(key), top_of_pool(key), _candidates(_listed), k=depth(_listed))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def advantages(key: str) -> pl.DataFrame:
     """Frame of `bias.advantage_matrix`."""
-    return bias.advantage_matrix(ranks(key))
+    return bias.advantage_matrix(ranks_of_pool(key))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def outcomes(key: str) -> pl.DataFrame:
     """Frame of `bias.outcomes`."""
-    return bias.outcomes(ranks(key), top(key))
+    return bias.outcomes(ranks_of_pool(key), top_of_pool(key))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def documents(key: str) -> tuple[bias.DocumentEffect, pl.DataFrame]:
     """Friedman's test, and the frame of `bias.pushed`."""
-    return bias.document_effect(ranks(key)), bias.pushed(ranks(key))
+    return bias.document_effect(ranks_of_pool(key)), bias.pushed(ranks_of_pool(key))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def probes(key: str, pool: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Frame of `bias.one_target`, and means of `bias.removals` by query language."""
     removed = (
-        bias.removals(ranks(key), pool)
+        bias.removals(ranks_of_pool(key), pool)
         .group_by("query_lang")
         .agg(pl.col("map", "without_own", "without_other").mean(), pl.len())
     )
-    return bias.one_target(ranks(key)), removed.sort("query_lang")
+    return bias.one_target(ranks_of_pool(key)), removed.sort("query_lang")
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def agreement(key: str, pool: int, k: int) -> pl.DataFrame:
     """Frame of `bias.agreement_matrix`."""
-    return bias.agreement_matrix(top(key), pool, k)
+    return bias.agreement_matrix(top_of_pool(key), pool, k)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the language from the vectors ...")
@@ -132,7 +133,8 @@ def _systems(family: Family) -> dict[float, list[bias.BiasSums]]:
 def _sums(_evaluation: engine.Evaluation, key: str) -> bias.BiasSums:
     # Read past the frames in memory: a sweep is many times what they hold.
     listed = Listed(key, "", "", _evaluation.manifest)
-    return bias.bias_sums(_evaluation.ranks(), _evaluation.top(), _candidates(listed), k=depth(listed))
+    ranks, top = (_evaluation.asked_of_pool(frame) for frame in (_evaluation.ranks(), _evaluation.top()))
+    return bias.bias_sums(ranks, top, _candidates(listed), k=depth(listed))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)

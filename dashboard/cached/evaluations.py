@@ -80,16 +80,26 @@ def top(key: str) -> pl.DataFrame:
     return engine.find_evaluation(store(), key).top()
 
 
+def ranks_of_pool(key: str) -> pl.DataFrame:
+    """The ranks of the queries that the pool is asked with, which is where bias is measured."""
+    return engine.find_evaluation(store(), key).asked_of_pool(ranks(key))
+
+
+def top_of_pool(key: str) -> pl.DataFrame:
+    """The first k of the pool of these queries."""
+    return engine.find_evaluation(store(), key).asked_of_pool(top(key))
+
+
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def shares(key: str, k: int) -> pl.DataFrame:
     """Share of each document language among the first k."""
-    return bias.language_shares(top(key), k)
+    return bias.language_shares(top_of_pool(key), k)
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def pool_ranks(key: str) -> pl.DataFrame:
     """Pool ranks by query and document language."""
-    return bias.pool_ranks(ranks(key))
+    return bias.pool_ranks(ranks_of_pool(key))
 
 
 @st.cache_resource(max_entries=FRAMES, show_spinner=False)

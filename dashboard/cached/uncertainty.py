@@ -101,11 +101,7 @@ def answer(family: Family, seeds: int) -> str:
 def _answer(_family: Family, state: str, collection: str, seeds: int) -> str:
     if answers := _kept(_family, state):
         return answers.answer
-    drawn = draws(_family, "map")
-    if _family.has_pictures:
-        pictures = _family.evaluations[0][1].manifest.collection.pictures
-        return picture_answer.answer(collection, drawn, seeds, pictures)
-    return uncertainty.answer(collection, drawn, seeds)
+    return picture_answer.whole_answer(_family, collection, draws(_family, "map"), seeds)
 
 
 def utility_selection(family: Family, metric: str, weights: dict[str, float]) -> pl.DataFrame:

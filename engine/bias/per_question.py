@@ -16,6 +16,7 @@ from engine.bias.distance import distances
 from engine.bias.documents import Blocks, blocks_of, expected_concordance
 from engine.bias.first_result import first_results, with_random
 from engine.bias.probes import one_target_gaps, own_removals
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.ranks.schema import TOP, check_frame, in_corpus
@@ -46,9 +47,9 @@ class BiasSums:
 
 
 def candidates_of(collection: Collection) -> dict[str, int]:
-    """How many candidates the pool has, by language."""
+    """How many candidates the pool has, by language; pictures are not in it."""
     held = Counter(collection.corpus.languages)
-    return {code: held[code] for code in collection.languages}
+    return {code: 0 if code == PICTURE else held[code] for code in collection.languages}
 
 
 def even_candidates(languages: Sequence[str], pool: int) -> dict[str, int]:

@@ -63,6 +63,11 @@ class Evaluation:
             return shipped.read_top(self.key, self.manifest, self.store)
         return read_frame(self.store.path("ranks", self.key) / "top.parquet", TOP)
 
+    def asked_of_pool(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows of queries that the pool is asked with: where there are pictures, of pictures alone."""
+        of = self.manifest.collection
+        return frame.filter(pl.col("query_lang").is_in(of.asking)) if of.pictures else frame
+
     @property
     def has_top(self) -> bool:
         """Whether the first places are kept."""

@@ -22,8 +22,9 @@ def bias_pictures(found: Findings) -> list[Picture]:
 def _bias(found: Findings, system: System) -> list[Picture | None]:
     """Where passages of each language stand, all seeds together; boxes for one ratio alone."""
     members, where = found.systems[system], f"on {found.family.collection}, {name_of(system)}"
-    ranks = pl.concat(in_corpus(one.ranks()) for one in members)
-    distances = pl.concat(bias.rank_distance(one.ranks(), one.pool) for one in members)
+    asked = [one.asked_of_pool(one.ranks()) for one in members]
+    ranks = pl.concat(map(in_corpus, asked))
+    distances = pl.concat(bias.rank_distance(one, members[0].pool) for one in asked)
     distances = distances.group_by("query_lang", "queries").agg(pl.all().mean()).sort("query_lang")
     lines = list_height(len(found.codes))
     distance = Picture(
@@ -62,7 +63,7 @@ def _bias(found: Findings, system: System) -> list[Picture | None]:
 def _shares(found: Findings, system: System, lines: float) -> Picture:
     members = found.systems[system]
     k = min(bias.TOP_K, *(one.manifest.top_k for one in members))
-    shares = pl.concat(bias.language_shares(one.top(), k) for one in members)
+    shares = pl.concat(bias.language_shares(one.asked_of_pool(one.top()), k) for one in members)
     shares = shares.group_by("query_lang", "doc_lang").agg(pl.col("share").sum() / len(members))
     return Picture(
         f"bias-shares-{slug(system)}",
@@ -75,5 +76,5 @@ def _shares(found: Findings, system: System, lines: float) -> Picture:
 
 
 def _fair(evaluation: Evaluation) -> dict[str, float]:
-    relevant = in_corpus(evaluation.ranks())["doc_lang"].value_counts(normalize=True)
+    relevant = in_corpus(evaluation.asked_of_pool(evaluation.ranks()))["doc_lang"].value_counts(normalize=True)
     return dict(zip(relevant["doc_lang"], relevant["proportion"], strict=True))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from engine.bias import MEASURES, TOP_K, BiasSums, bias_sums, headline
+from engine.bias import MEASURES, TOP_K, BiasSums, bias_sums, candidates_of, headline
 from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.progress import Progress, silent
@@ -40,7 +39,7 @@ def bias_findings(found: Findings, collection: Collection, progress: Progress = 
         collection: The collection, for the candidates of each language.
         progress: Told the evaluations measured.
     """
-    candidates = dict(Counter(collection.corpus.languages))
+    candidates = candidates_of(collection)
     members = {system: found.systems[system] for system in detailed(found)}
     k = min(TOP_K, *(one.manifest.top_k for ones in members.values() for one in ones))
     total, done = sum(map(len, members.values())), 0
@@ -48,7 +47,8 @@ def bias_findings(found: Findings, collection: Collection, progress: Progress = 
     for system, ones in members.items():
         sums[system] = []
         for one in ones:
-            sums[system].append(bias_sums(one.ranks(), one.top(), candidates, k=k))
+            ranks, top = (one.asked_of_pool(frame) for frame in (one.ranks(), one.top()))
+            sums[system].append(bias_sums(ranks, top, candidates, k=k))
             done += 1
             progress("measure bias", done, total)
     drawn = resample({system: [one.sums for one in ones] for system, ones in sums.items()})
@@ -108,9 +108,11 @@ def distance_table(found: Findings) -> Table:
         for one in systems
     ]
     frame = pl.concat(frames)
+    asked = found.systems[systems[0]][0].manifest.collection.asking
     by_language = {
         code: [part.filter(pl.col("query_lang") == code)["rank_distance"].item() for part in frames]
         for code in found.codes
+        if code in asked
     }
     rows = [(Cell(f"{language(code).name} ({code})"), *_lowest_bold(values)) for code, values in by_language.items()]
     means = [float(found.draws[one].only("rank_distance", "multi").estimate[0]) for one in systems]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from engine.collections.structures import SETTINGS
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.progress import Progress, silent
@@ -85,6 +84,16 @@ class Findings:
         return uncertainty.difference(self.draws[one], self.draws[other], measure, setting)
 
 
+def settings_in_words(family: Family) -> str:
+    """What the scores of a sweep are of, for captions of tables and figures."""
+    if family.has_pictures:
+        return (
+            "of captions that find their picture, pictures that find captions, captions that find captions in another "
+            "language, and pictures that find captions in the pool of all languages (multi)"
+        )
+    return "within one language (mono), across two (cross) and in the pool of all (multi)"
+
+
 def column_of(measure: str, setting: str) -> str:
     """The column of `ratios.points` that holds a figure."""
     return measure if measure == "rank_distance" else f"{setting}_{measure}"
@@ -148,7 +157,7 @@ def gather(
     )
     found = dict(draws) if draws is not None else _resampled(family, request.metric, progress)
     by_ratio = uncertainty.ratios_of(found)
-    figures = _known(found, request.metric)
+    figures = _known(found, request.metric, family.settings)
     choices = {figure: uncertainty.choose(found, *figure) for figure in figures}
     by_score = choices[(request.metric, "multi") if (request.metric, "multi") in choices else figures[0]]
     best = by_score.filter(pl.col("difference").is_null())["system"].item()
@@ -197,16 +206,17 @@ def _resampled(family: Family, metric: str, progress: Progress) -> dict[System, 
         return one
 
     progress("read ranks", 0, total)
-    return uncertainty.resample_family(family, tuple(dict.fromkeys(["map", metric])), sums=sums)
+    needed = ["map", *(["hit@1"] if family.has_pictures else []), metric]
+    return uncertainty.resample_family(family, tuple(dict.fromkeys(needed)), sums=sums)
 
 
-def _known(found: Mapping[System, Resampled], metric: str) -> list[tuple[str, str]]:
+def _known(found: Mapping[System, Resampled], metric: str, settings: Sequence[str]) -> list[tuple[str, str]]:
     """The figures that every system has: a setting with a pair without queries has no mean.
 
     Raises:
         InputError: If there is none.
     """
-    asked: list[tuple[str, str]] = [*((metric, setting) for setting in SETTINGS), ("rank_distance", "multi")]
+    asked: list[tuple[str, str]] = [*((metric, setting) for setting in settings), ("rank_distance", "multi")]
     missing = set()
     for one in found.values():
         macro = one.rows.with_columns(known=np.isfinite(one.estimate)).filter(pl.col("query_lang").is_null(), "known")

@@ -10,7 +10,7 @@ from engine import figures
 from engine.figures.panels import panels
 from engine.ranks.metrics import label
 from engine.report.bias_pictures import bias_pictures
-from engine.report.findings import Findings, column_of, detailed, name_of, quantity, slug
+from engine.report.findings import Findings, column_of, detailed, name_of, quantity, settings_in_words, slug
 from engine.report.picture import Picture, grid_height
 from engine.report.results import uncertainty
 from engine.significance import mark_uncertain
@@ -54,8 +54,8 @@ def _curves(found: Findings) -> Picture:
     return Picture(
         "curves",
         "curves",
-        f"{label(found.request.metric)} in the three settings, and rank distance (lower is less biased), against "
-        f"alpha, the share of monolingual batches, on {found.family.collection}. Dots are seeds, lines their "
+        f"{label(found.request.metric)} {settings_in_words(found.family)}, and rank distance (lower is less biased), "
+        f"against alpha, the share of monolingual batches, on {found.family.collection}. Dots are seeds, lines their "
         f"means{merged}. Dotted: the untrained encoder, whose value stands above the plot; with an arrow, it lies "
         "outside. Dashed: the best ratio; bars: 95 % intervals of the paired difference from it, so that a ratio whose "
         "bar reaches the dashed line does not differ significantly from the best. Each axis spans its own values.",

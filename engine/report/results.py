@@ -12,7 +12,7 @@ from engine.published import SOURCES, paper_points
 from engine.ranks.metrics import label
 from engine.ranks.pairs import matrix
 from engine.report.claims import in_list, signed
-from engine.report.findings import Findings, column_of, name_of, quantity, slug
+from engine.report.findings import Findings, column_of, name_of, quantity, settings_in_words, slug
 from engine.report.tables import Cell, Table
 from engine.significance import mark_uncertain
 from engine.significance.bootstrap import LEAST_SEEDS
@@ -49,7 +49,7 @@ def settings_table(found: Findings) -> Table:
     return Table(
         name="settings",
         title=f"{name} and rank distance by ratio",
-        caption=f"{name} within one language (mono), across two (cross) and in the pool of all (multi), and rank "
+        caption=f"{name} {settings_in_words(found.family)}, and rank "
         f"distance (lower is less biased), on {evaluated_on.name} by alpha, the share of monolingual batches; "
         f"{_means(found, alike)}, with 95 % intervals from {questions:,} questions{_seeds_note(found)}. Bold: the best "
         "of a column. "

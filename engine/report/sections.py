@@ -12,6 +12,7 @@ import polars as pl
 from engine.collections.structures import Collection
 from engine.escaping import markdown
 from engine.progress import Progress, silent
+from engine.ranks import metrics
 from engine.report import bias_tables, claims, record, results, sources
 from engine.report.examples import Example, examples, introduction, open_texts
 from engine.report.findings import Findings, corrected, detailed, name_of, quantity
@@ -24,6 +25,7 @@ from engine.significance.bootstrap import RESAMPLES
 from engine.significance.comparison import FLIPS
 from engine.storage.store import Store
 from engine.sweeps import uncertainty
+from engine.sweeps.picture_answer import whole_answer
 from engine.sweeps.uncertainty import System
 
 
@@ -117,10 +119,12 @@ def compose(found: Findings, store: Store, *, progress: Progress = silent) -> Co
 
 
 def _notes(found: Findings, texts: Collection | None) -> list[str]:
+    pictured = found.family.has_pictures and "examples" in found.request.parts
+    drawn = ["the examples: those of pictures are shown in the app, on the page of pictures"] if pictured else []
     wanted = {"examples": "the examples", "bias": "the bias measures but rank distance"}
     missing = [text for part, text in wanted.items() if part in found.request.parts and texts is None]
     if not missing:
-        return []
+        return drawn
     return [
         f"{' and '.join(missing)}: {found.family.collection} cannot be read any more as it was when it was evaluated; "
         "fetch it again, or evaluate the sweep anew"
@@ -135,7 +139,8 @@ def preview(found: Findings, store: Store) -> tuple[list[Picture], list[Table]]:
         store: Where texts are.
     """
     drawn, parts = pictures(found), found.request.parts
-    texts = open_texts(found.family.evaluations[0][1], store) if "examples" in parts else None
+    with_examples = "examples" in parts and not found.family.has_pictures
+    texts = open_texts(found.family.evaluations[0][1], store) if with_examples else None
     drawn += [] if texts is None else [example.picture for example in examples(found, texts)]
     tables = []
     if "tables" in parts:
@@ -153,7 +158,7 @@ def _holds_something(section: Section) -> bool:
 def _answer(found: Findings) -> list[str]:
     needed = {(measure, "multi") for measure in (found.request.metric, "rank_distance")}
     pool = needed <= set(found.figures)
-    told = [uncertainty.answer(markdown(found.family.collection), found.draws, found.seeds)] if pool else []
+    told = [whole_answer(found.family, markdown(found.family.collection), found.draws, found.seeds)] if pool else []
     others = [figure for figure in found.figures if not told or figure != ("map", "multi")]
     return [*told, *(claims.best_of(quantity(*one), found.choices[one], found.seeds) for one in others)]
 
@@ -191,10 +196,12 @@ def _ratio_section(found: Findings, drawn: Sequence[Picture]) -> Section:
 
 def _pairs_section(found: Findings, drawn: Sequence[Picture]) -> Section:
     metric, told = found.request.metric, []
-    cross = (pl.col("measure") == metric) & (pl.col("setting") == "cross") & pl.col("doc_lang").is_not_null()
+    crossed = [setting for setting in found.family.settings if setting not in ("mono", "multi")]
+    cross = (pl.col("measure") == metric) & pl.col("setting").is_in(crossed) & pl.col("doc_lang").is_not_null()
     for alpha, tests in found.tests.items():
         one, other = name_of(System("hybrid", alpha)), name_of(found.reference)
-        told.append(claims.over_pairs(one, other, quantity(metric, "cross").name, tests.filter(cross), found.seeds))
+        name = metrics.label(metric) if found.family.has_pictures else quantity(metric, "cross").name
+        told.append(claims.over_pairs(one, other, name, tests.filter(cross), found.seeds))
     return Section(
         "pairs",
         "Which language pairs change",
@@ -233,7 +240,7 @@ def _paper_section(found: Findings) -> list[Section]:
 
 
 def _examples_section(found: Findings, texts: Collection | None) -> list[Section]:
-    if "examples" not in found.request.parts or texts is None:
+    if "examples" not in found.request.parts or texts is None or found.family.has_pictures:
         return []
     licence = sources.sources(found)[0]
     credit = f"The texts are from {markdown(licence.name)}, {markdown(licence.licence)}" + (

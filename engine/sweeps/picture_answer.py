@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.significance import Resampled
-from engine.sweeps import prose
+from engine.sweeps import prose, uncertainty
+from engine.sweeps.results import Family
 from engine.sweeps.uncertainty import UNTRAINED, System, choose, difference, ratios_of
 
 FIGURE = ("hit@1", "caption-picture")
@@ -42,3 +43,17 @@ def answer(collection: str, found: Mapping[System, Resampled], seeds: int, pictu
     if untrained is not None:
         chance += f", the untrained encoder {untrained.only(*FIGURE).estimate[0]:.3f}"
     return " ".join([*sentences, f"{chance}."])
+
+
+def whole_answer(family: Family, collection: str, found: dict[System, Resampled], seeds: int) -> str:
+    """What a sweep says, over texts or over pictures.
+
+    Args:
+        family: The sweep.
+        collection: What to call the collection, in Markdown.
+        found: What `resample_family` gave, with R@1 and mAP.
+        seeds: How many seeds stand behind a ratio.
+    """
+    if not family.has_pictures:
+        return uncertainty.answer(collection, found, seeds)
+    return answer(collection, found, seeds, family.evaluations[0][1].manifest.collection.pictures)

@@ -61,6 +61,11 @@ class Family:
         return self.evaluations[0][1].manifest.collection.pictures > 0
 
     @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings of its scores: mono, cross and multi; of pictures the directions, and multi."""
+        return (*DIRECTIONS, "multi") if self.has_pictures else SETTINGS
+
+    @property
     def opened_as(self) -> OpenedAs:
         """How its parts are opened again; names of the recipe stand in for what no sweep has written down."""
         opened = self.evaluations[0][1].manifest.opened_as or OpenedAs(collection=self.collection)

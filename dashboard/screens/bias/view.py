@@ -174,7 +174,9 @@ def draw_distance(one: cached.Listed, found: Suite, codes: list[str], k: int) ->
     with right:
         query_lang = widgets.pick_language("Query language", codes, key="query")
         st.plotly_chart(
-            figures.pool_rank_boxes(in_corpus(cached.ranks(one.key)), query_lang), key="boxes", config=widgets.CHART
+            figures.pool_rank_boxes(in_corpus(cached.ranks_of_pool(one.key)), query_lang),
+            key="boxes",
+            config=widgets.CHART,
         )
     st.markdown("**Median rank in the pool**, query language down, passage language across")
     st.plotly_chart(
