@@ -13,6 +13,7 @@ STYLE = """<style>
   text-align: center; table-layout: fixed; font-variant-numeric: tabular-nums; }
 .heat td, .heat th { padding: 0; white-space: nowrap; }
 .heat th { font-weight: 400; }
+.heat th:first-child { width: 2.4rem; }
 .heat td { color: #10202f; }
 .heat td.own { box-shadow: inset 0 0 0 1.5px #333a44; }
 .heat td.mean { color: inherit; opacity: 0.75; }

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import polars as pl
 import pytest
 import streamlit as st
 
 from engine.evaluation.evaluate import evaluations
 from engine.storage.store import SHIPPED, Store
 from engine.sweeps import kept
+from engine.sweeps.losses import FILE, losses
 from engine.sweeps.results import families
-from tests.pages import APP, open_page, text_of
+from tests.pages import APP, chart, open_page, text_of
 
 PAGES = ("explorer", "pairs", "bias", "examples", "report", "published", "clip", "train", "evaluate", "exchange")
 FIRST_VIEW_SECONDS = 30
@@ -61,3 +63,20 @@ def test_a_baseline_can_be_compared_with(started) -> None:
     page = open_page(reference="centred-transductive")
     assert page.selectbox(key="reference").value == "centred-transductive"
     assert not page.exception
+
+
+def test_the_loss_of_every_shipped_ratio_is_drawn(started) -> None:
+    drawn = {trace["name"] for trace in chart(open_page(), "losses")["data"]}
+    assert {f"alpha {alpha:g}" for alpha in (0, 0.5, 1)} <= {name.rpartition(", ")[2] for name in drawn}
+
+
+def test_losses_that_ship_are_those_of_the_checkpoints(store: Store) -> None:
+    main = families(list(evaluations(Store(SHIPPED))))[-1]
+    curves = losses(main, store)
+    recipes = [recipe for recipe, _ in main.evaluations if recipe.strategy == "hybrid"]
+    assert set(curves["what"]) == {recipe.label for recipe in recipes}
+    shipped = pl.read_parquet(SHIPPED / FILE)
+    [recipe] = [one for one in recipes if (one.alpha, one.seed) == (0.5, 2)]
+    rows = shipped.filter((pl.col("training") == "mlqa-r") & (pl.col("strategy") == "hybrid"))
+    rows = rows.filter((pl.col("alpha") == 0.5) & (pl.col("seed") == 2))
+    assert curves.filter(pl.col("what") == recipe.label)["loss"].to_list() == rows["loss"].to_list()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -120,3 +122,13 @@ def test_bias_is_that_of_captions_that_pictures_find(swept: list[Family], pictur
     distances = [max(group["rank_in_pool"]) - min(group["rank_in_pool"]) for group in ranks.partition_by("question")]
     assert measures["rank_distance"] == pytest.approx(sum(distances) / len(distances))
     assert measures["own_share"] in (None, 0)  # a picture's language has no caption
+
+
+def test_without_parallel_captions_nothing_is_said_of_rank_distance(found) -> None:
+    def without_distance(one: Resampled) -> Resampled:
+        missing = (one.rows["measure"] == "rank_distance").to_numpy()
+        return replace(one, estimate=np.where(missing, np.nan, one.estimate))
+
+    text = picture_answer.answer("web", {name: without_distance(one) for name, one in found.items()}, 2, 10)
+    assert "rank distance" not in text
+    assert " against " in text or " does not differ significantly from " in text

@@ -11,7 +11,8 @@ import streamlit as st
 import engine
 from dashboard.cached.evaluations import FRAMES, changed_at, pairs, store
 from engine.storage import jobs
-from engine.sweeps import results
+from engine.sweeps import kept, results
+from engine.sweeps import losses as engine_losses
 from engine.sweeps.demos import DEMOS
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,16 @@ def start_demo(collection: str = "demo", *, again: bool = False) -> jobs.Run:
     if earlier and earlier[0].state in ("failed", "stopped") and not again:
         return earlier[0]
     return jobs.start(command, store(), f"train the ratios of {collection}")
+
+
+def losses(family: results.Family) -> pl.DataFrame:
+    """Loss curves of a sweep's mixed batches, as far as they are here or come with the project."""
+    return _losses(family, kept.state(family))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _losses(_family: results.Family, state: str) -> pl.DataFrame:
+    return engine_losses.losses(_family, store())
 
 
 def checkpoints() -> dict[str, str]:

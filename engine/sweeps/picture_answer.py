@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from engine.significance import Resampled
 from engine.sweeps import prose, uncertainty
 from engine.sweeps.results import Family
@@ -29,8 +31,8 @@ def answer(collection: str, found: Mapping[System, Resampled], seeds: int, pictu
     sentences = [prose.best_ratio(collection, choice, seeds, _CLAIM)]
     end = max((alpha for alpha in (0.0, 1.0) if alpha in ratios), key=lambda alpha: abs(alpha - best), default=best)
     if end != best:
-        figures = (FIGURE, ("rank_distance", "multi"))
-        score, distance = (difference(ratios[end], ratios[best], *figure) for figure in figures)
+        score = difference(ratios[end], ratios[best], *FIGURE)
+        distance = _distance(ratios[end], ratios[best])
         sentences.append(prose.cost_of_end(end, best, score, distance, "R@1"))
     for system in found:
         if system.alpha is None and system != UNTRAINED:
@@ -43,6 +45,13 @@ def answer(collection: str, found: Mapping[System, Resampled], seeds: int, pictu
     if untrained is not None:
         chance += f", the untrained encoder {untrained.only(*FIGURE).estimate[0]:.3f}"
     return " ".join([*sentences, f"{chance}."])
+
+
+def _distance(one: Resampled, other: Resampled) -> prose.Difference | None:
+    """The difference in rank distance; None where captions are not parallel."""
+    if not np.isfinite(one.only("rank_distance", "multi").estimate).all():
+        return None
+    return difference(one, other, "rank_distance", "multi")
 
 
 def whole_answer(family: Family, collection: str, found: dict[System, Resampled], seeds: int) -> str:

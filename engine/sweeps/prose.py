@@ -80,14 +80,16 @@ def best_ratio(collection: str, choice: pl.DataFrame, seeds: int, claim: str = B
     return text
 
 
-def cost_of_end(alpha: float, best: float, score: Difference, distance: Difference, metric: str = "multi mAP") -> str:
+def cost_of_end(
+    alpha: float, best: float, score: Difference, distance: Difference | None, metric: str = "multi mAP"
+) -> str:
     """What an end of the scale costs against the best ratio: points of a score, and rank distance.
 
     Args:
         alpha: The end, 0 or 1.
         best: The best ratio.
         score: The score at the end minus at the best.
-        distance: Rank distance likewise.
+        distance: Rank distance likewise; None where there is none.
         metric: Name of the score.
     """
     parts = []
@@ -95,17 +97,16 @@ def cost_of_end(alpha: float, best: float, score: Difference, distance: Differen
         verb = "costs" if score.value < 0 else "gains"
         ends = sorted(100 * abs(end) for end in (score.low, score.high) if end is not None)
         parts.append(f"{verb} **{abs(100 * score.value):.1f} points**{_interval(*ends, '.1f')}")
-    if distance.told:
+    if distance is not None and distance.told:
         more = 100 * distance.value / distance.reference
         parts.append(f"has **{abs(more):.0f} % {'more' if more > 0 else 'less'} rank distance**")
     if not parts:
-        return (
-            f"Alpha = {alpha:g} does not differ significantly from {best:g}, neither in {metric} nor in rank distance."
-        )
+        measures = f" in {metric}" if distance is None else f", neither in {metric} nor in rank distance"
+        return f"Alpha = {alpha:g} does not differ significantly from {best:g}{measures}."
     text = f"Alpha = {alpha:g} {' and '.join(parts)} against {best:g}."
     if not score.told:
         text += f" The difference in {metric} is not significant."
-    elif not distance.told:
+    elif distance is not None and not distance.told:
         text += " The difference in rank distance is not significant."
     return text
 

@@ -21,6 +21,7 @@ from engine.evaluation.evaluate import Evaluation, evaluations
 from engine.progress import Observer, Progress, silent, unobserved
 from engine.storage.store import Store
 from engine.sweeps import kept
+from engine.sweeps.losses import FILE as LOSSES
 from engine.sweeps.packing import pack
 from engine.sweeps.results import families
 from engine.sweeps.run import evaluated, run_sweep
@@ -118,7 +119,7 @@ def build(
         losses += [_losses(sweep, recipe, store) for sweep, recipe, _ in made if recipe and recipe.strategy != "merge"]
     progress("pack", len(groups), len(groups))
     curves = pl.concat(losses, how="vertical_relaxed").unique(maintain_order=True)
-    curves.write_parquet(out / "losses.parquet", compression="zstd", statistics=False)
+    curves.write_parquet(out / LOSSES, compression="zstd", statistics=False)
     return list(_answers(out))
 
 

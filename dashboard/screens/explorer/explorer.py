@@ -55,3 +55,4 @@ def explore() -> None:
 
 
 explore()
+sweeps.draw_losses(family)

@@ -8,6 +8,7 @@ import streamlit as st
 from dashboard import access, cached, widgets
 from dashboard.cached import uncertainty
 from dashboard.names import plain
+from engine import figures
 from engine.sweeps import results
 
 
@@ -93,3 +94,16 @@ def answer(family: results.Family, points: pl.DataFrame) -> str:
     if curve.is_empty():
         return f"No ratio of **{plain(family.label)}** is evaluated on {plain(family.collection)} yet."
     return uncertainty.answer(family, curve["seeds"].max())
+
+
+def draw_losses(family: results.Family) -> None:
+    """Loss curves of the sweep's mixed batches, on demand."""
+    losses = cached.losses(family)
+    if losses.is_empty():
+        return
+    with st.expander("How the training went: the loss of every ratio"):
+        st.plotly_chart(figures.loss_curves(losses), key="losses", config=widgets.CHART)
+        st.caption(
+            "Losses of different ratios are not comparable: batches in one language have other negatives than mixed "
+            "ones."
+        )

@@ -56,4 +56,5 @@ def explore() -> None:
 
 
 explore()
+sweeps.draw_losses(family)
 access.link("screens/clip/clip.py", label="Published CLIP models: observed, not tried", icon=":material/image_search:")
