@@ -11,7 +11,7 @@ from typing import NoReturn
 from rich.logging import RichHandler
 
 from engine.commands import MODULES
-from engine.commands.console import err, plain, watched
+from engine.commands.console import err, one_line, warn, watched
 from engine.errors import EngineError
 
 
@@ -41,18 +41,15 @@ def main(arguments: list[str] | None = None) -> int:
     except EngineError as error:
         if options.debug:
             raise
-        err.print(f"[bold red]error:[/] {plain(error)}", highlight=False, soft_wrap=True)
+        warn("error:", one_line(error))
         return 2
     except Exception as error:
         if options.debug:
             raise
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            err.print(
-                f"[bold red]error:[/] {plain(error)}; free space and run it again", highlight=False, soft_wrap=True
-            )
+            warn("error:", f"{one_line(error)}; free space and run it again")
             return 2
-        what = f"{type(error).__name__}: {plain(error)}; run it again with --debug to see where"
-        err.print(f"[bold red]error:[/] {what}", highlight=False, soft_wrap=True)
+        warn("error:", f"{type(error).__name__}: {one_line(error)}; run it again with --debug to see where")
         return 1
     except KeyboardInterrupt:
         err.print("stopped; what was finished is kept, the same command goes on from there")

@@ -223,8 +223,12 @@ def test_a_cache_that_cannot_be_written_is_told_in_one_line(ready: Run, tmp_path
     assert "set HYBRID_BATCH_CACHE to another folder" in line
 
 
-def test_square_brackets_in_a_name_are_printed_as_they_are(ready: Run) -> None:
+def test_square_brackets_in_a_name_are_printed_as_they_are(ready: Run, tmp_path: Path) -> None:
     assert "'[bold]x'" in the_error(ready("--collection", "[bold]x"))
+    for name in ("model", "tiny"):
+        (tmp_path / name).rename(tmp_path / f"[bold]{name}")
+    status, out, _ = ready("--encoder", "[bold]model", "--collection", "[bold]tiny")
+    assert (status, out.splitlines()[0].split("  ")[0]) == (0, "[bold]model on [bold]tiny")
 
 
 @pytest.mark.parametrize("place", ["before", "behind"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,10 @@ def exported(run: Run, tiny_collection, tiny_folder, store) -> str:
 def test_what_is_exported_is_imported_again(run, exported, store) -> None:
     status, out, err = run("import", "out/trec/multi.run", "out/parquet/ranks.parquet", "out/csv/ranks.csv", "out/mteb")
     assert (status, err) == (0, "")
-    lines = out.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["imported"] * 4
-    assert lines[0].startswith("imported: by chance on tiny, 36 relevant passages  (evaluation ")
-    assert lines[3].startswith("imported: by chance on tiny (test), 9 language pairs  (result ")
+    assert sorted(line.partition("  (")[0] for line in out.splitlines()) == [
+        "imported: by chance on tiny (test), 9 language pairs",
+        *(["imported: by chance on tiny, 36 relevant passages"] * 3),
+    ]
     found = {e.key: e for e in evaluations(store)}
     assert len(found) == 4
     assert all(same_ranks(found[exported], other) for other in found.values())
@@ -112,7 +113,7 @@ def test_of_several_files_the_good_ones_are_imported_and_the_bad_ones_told(run, 
     assert [line.split(":")[0] for line in out.splitlines()] == ["imported", "imported"]
     first, last = err.splitlines()
     assert first == "not imported: r/Bad.json: must be the JSON object of an MTEB result, got a list"
-    assert last == "error: 1 of 3 files were not imported; the lines above say why"
+    assert last == "error: 1 files were not imported; the lines above say why"
     assert len(list(store.entries("imports"))) == 1
 
 
@@ -120,18 +121,41 @@ def test_of_a_models_results_those_of_other_tasks_are_passed_over_in_one_line(ru
     other = {"hf_subset": "default", "languages": ["eng-Latn"], "accuracy": 0.8, "main_score": 0.8}
     for name in ("Banking77Classification", "AmazonPolarity"):
         write_result(tmp_path / "r", new_layout(test=[other]) | {"task_name": name}, name=f"{name}.json")
-    message = the_error(run("import", "r"))
-    assert message == "none of the 2 files has retrieval scores; give results of retrieval tasks"
+    status, out, err = run("import", "r")
+    passed_over, message = err.splitlines()
+    assert (status, out) == (2, "")
+    assert passed_over == "Passed over: 2 results of other tasks than retrieval."
+    assert message == (
+        "error: nothing was imported; give a TREC run with judgements, a frame of ranks, or an MTEB result"
+    )
     write_result(tmp_path / "r", new_layout(test=[subset("de", "deu-Latn")]), name="MLQARetrieval.json")
     status, out, err = run("import", "r")
     assert (status, out.startswith("imported: org/m on MLQARetrieval")) == (0, True)
-    assert err == "passed over: 2 of 3 files, which are of other tasks than retrieval\n"
+    assert err == "Passed over: 2 results of other tasks than retrieval.\n"
+
+
+def test_a_folder_of_several_kinds_and_its_zip_archive_are_imported_whole(run, exported, store, tmp_path) -> None:
+    write_result(tmp_path / "out" / "results", new_layout(test=[subset("de", "deu-Latn")]), name="MLQARetrieval.json")
+    shutil.rmtree("out/beir")
+    shutil.make_archive("mine", "zip", "out")
+    for path in ("out", "mine.zip"):
+        status, out, err = run("import", path)
+        states = ["imported" if path == "out" else "already there"] * 5
+        assert (status, [line.split(":")[0] for line in out.splitlines()]) == (0, states)
+        assert "multi.run was read with multi.qrels and languages.tsv." in err
+        assert "Not needed: mono.run, cross.run" in err.replace("cross.run, mono.run", "mono.run, cross.run")
+    assert len(list(evaluations(store))) == 4
+    Path("notes.txt").write_text("remember the milk\n")
+    shutil.make_archive("odd", "zip", ".", "notes.txt")
+    assert the_error(run("import", "odd.zip")).startswith("odd/notes.txt: is of no known kind; give a TREC run")
+    Path("cut.zip").write_bytes(Path("mine.zip").read_bytes()[:-100])
+    assert the_error(run("import", "cut.zip")).startswith("cut.zip: cannot be unpacked")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["import", "gone.run"], "gone.run: no such file; give a TREC run, a frame of ranks or an MTEB result"),
+        (["import", "gone.run"], "gone.run: no such file; give a TREC run with judgements, a frame of ranks, or"),
         (["import", "out/trec/cross.run"], "out/trec/cross.qrels:1: query 'q0-ar/de' is unknown; expected an id"),
         (["import", "out/trec/multi.run", "--qrels", "gone"], "gone: cannot be read"),
         (

@@ -87,8 +87,40 @@ def test_train_leaves_out_and_tells_what_stands_in_an_evaluation_collection(trai
     status, _, err = train("--alpha", "0", "--eval", "held")
     [(key, _)] = store.entries("checkpoints")
     assert status == 0
-    assert "left out of training: 2 questions that stand in held too" in err
+    assert "left out of training: 2 questions that are in held too" in err
     assert read_training(store, key)["questions"] == 8
+
+
+def test_train_and_sweep_warn_of_near_texts(run: Run, root: Path, tmp_path: Path, caplog) -> None:
+    evaluated = made_up_collection(4, first=40)
+    answer = made_up_collection(5).corpus.texts[0]
+    texts = (f"{answer}!", *evaluated.corpus.texts[1:])
+    write_xquad_r(tmp_path / "near", replace(evaluated, corpus=replace(evaluated.corpus, texts=texts)))
+    names = ("--encoder", "bert", "--train", "trained", "--eval", str(tmp_path / "near"), *SHORT)
+    told = (
+        "near copies: 1 answering passage in training nearly repeats a text of near "
+        f"(Jaccard similarity of character 5-grams at least 0.6), such as {answer!r} and '{answer}!'"
+    )
+    assert told in run("train", *names, "--alpha", "1")[2]
+    status, out, _ = run("sweep", *names, "--alphas", "1")
+    assert status == 0
+    assert told in caplog.text
+    assert "not zero-shot" not in out
+
+
+def test_square_brackets_in_names_are_printed_as_they_are(run: Run, root: Path, caplog) -> None:
+    for name in ("bert", "trained", "held"):
+        shutil.copytree(root / name, root / f"[bold]{name}")
+    names = ("--encoder", "[bold]bert", "--train", "[bold]trained", "--eval", "[bold]held")
+    status, out, err = run("train", *names, "--alpha", "0.5", *SHORT)
+    assert (status, out.splitlines()[0].split("  ")[0]) == (
+        0,
+        "[bold]bert, head on [bold]trained, alpha 0.5, seed 0",
+    )
+    assert "2 questions that are in [bold]held too" in err
+    status, _, err = run("sweep", *names, "--alphas", "0,1", *SHORT, "--baselines", "lir-40")
+    assert "left out of training: 2 questions that are in [bold]held too" in caplog.text
+    assert "failed: [bold]bert, head on [bold]trained, lir-40, seed 0: " in err
 
 
 GIVEN = Settings(7, 8, 0.5, 0.25, 0.125, 0.75, 1, 0.5, 64, 2, 0.4, 5, 9, 0.3, True)

@@ -67,6 +67,18 @@ def test_tags_of_one_language_are_one_language(folder: Path):
     assert collection.corpus.languages == ("de", "en", "en")
 
 
+def test_a_question_asked_again_in_its_language_stands_as_a_question_of_its_own(folder: Path):
+    again = {"_id": "a-2", "question": "a", "text": "What makes honey?", "lang": "EN"}
+    unjudged = {"_id": "a-3", "question": "b-en", "text": "Sweet?", "lang": "en-GB"}
+    write_beir(folder, _CORPUS, [*_QUERIES, again, unjudged], [*_QRELS, ("a-2", "d2", 1)])
+    collection = read_collection(folder)
+    assert collection.queries.questions == ("a", "a", "b-en", "a-2")
+    assert relevant_texts(collection)["a-2", "en"] == {("en", "Honey is sweet.")}
+    assert collection.restatements == 1
+    assert collection.without_questions({"a-2"}).restatements == 0
+    assert read_collection(write_beir(folder.parent / "plain", _CORPUS, _QUERIES, _QRELS)).restatements == 0
+
+
 def test_a_query_may_have_several_relevant_documents_and_a_score_of_zero_is_none(folder: Path):
     assert relevant_texts(read_collection(folder)) == {
         ("a", "de"): {("de", "Bienen machen Honig.")},
@@ -151,8 +163,7 @@ _FILE_FAULTS = [(file, line, reason) for file in ("corpus.jsonl", "queries.jsonl
 _FILE_FAULTS += [
     ("corpus.jsonl", {**_ROW, "_id": "d1"}, "an _id occurs twice"),
     ("queries.jsonl", {**_ROW, "_id": "a-en"}, "an _id occurs twice"),
-    ("queries.jsonl", {**_ROW, "question": "a"}, "a question occurs twice in one language"),
-    ("queries.jsonl", {**_ROW, "question": "b-en"}, "a question occurs twice in one language"),
+    ("queries.jsonl", {**_ROW, "_id": "a", "question": "a"}, "a question occurs twice in one language"),
 ]
 _QRELS_FAULTS = [
     (b"a-en\td2", "a line is not query-id, corpus-id, score"),

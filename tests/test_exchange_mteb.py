@@ -257,13 +257,13 @@ def test_an_imported_result_is_kept_once(store, tmp_path) -> None:
     assert other.key != first.key
 
 
-def test_a_folder_stands_for_the_results_in_it(tmp_path) -> None:
+def test_a_folder_stands_for_the_results_in_it(tmp_path, store) -> None:
     for name in ("org__a/r1", "org__b/r2"):
-        write_result(tmp_path / name, new_layout(), name="X.json")
-    assert [file.name for file in exchange.files_in(tmp_path)] == ["X.json", "X.json"]
-    with pytest.raises(InputError, match="holds no MTEB result"):
-        (tmp_path / "empty").mkdir()
-        exchange.files_in(tmp_path / "empty")
+        write_result(tmp_path / name, new_layout(test=[subset("de", "deu-Latn")]), name="X.json")
+    found = exchange.import_paths([tmp_path], store)
+    assert [Path(one.file).relative_to(tmp_path).parts[0] for one in found.imported] == ["org__a", "org__b"]
+    (tmp_path / "empty").mkdir()
+    assert exchange.import_paths([tmp_path / "empty"], store) == exchange.Outcome()
 
 
 LANGUAGE_SET = ("ar", "de", "zh-Hant")

@@ -19,7 +19,7 @@ from engine.errors import InputError
 from engine.evaluation.evaluate import find_evaluation
 from engine.evaluation.summary import summarise
 from engine.exchange.ids import Names
-from engine.exchange.trec import place_run, read_qrels, read_run
+from engine.exchange.trec import own_passages, place_run, read_qrels, read_run
 from engine.ranks.metrics import METRICS, per_query
 from engine.storage.store import Store
 from tests import builders, oracle
@@ -387,7 +387,7 @@ def test_a_run_places_what_it_lists_as_a_slow_search_does(data) -> None:
     qrels = pl.DataFrame(
         [("q", name, "qrels:1") for name in sorted(relevant)], ["query_id", "doc_id", "place"], orient="row"
     )
-    ranks, top = place_run(run, qrels, qrels.clear(), names)
+    ranks, top = place_run(run, qrels, qrels.clear(), own_passages(qrels, names), names)
     rest = [name for name, _ in pool if name not in listed]
     order = [
         *listed,

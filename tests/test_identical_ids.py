@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import pytrec_eval
 
+from engine import exchange
 from engine.__main__ import main
+from engine.collections.beir import beir_ids
 from engine.collections.digest import collection_digest
 from engine.collections.reading import read_collection
 from engine.collections.structures import Collection
+from engine.evaluation.evaluate import find_evaluation, open_evaluated
 from engine.ranks.metrics import by_query_language
 from engine.ranks.ranking import rank_collection, ranked_lists
 from engine.storage.store import Store
@@ -104,8 +107,51 @@ def test_only_shared_ids_change_the_digest(folder: Path) -> None:
     assert collection_digest(without) == collection_digest(replace(without, own=np.full(8, -1)))
 
 
+@pytest.mark.parametrize("by", ["collection", "map"])
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_imported_run_is_scored_without_the_query_itself(folder: Path, store: Store, by: str, keep: bool) -> None:
+    collection = read_collection(folder)
+    queries, documents = _vectors(collection)
+    ids = beir_ids(folder)
+    lines = [
+        f"{query} Q0 {document} 0 {score:.9g} mine\n"
+        for query, line in zip(ids[0], queries @ documents.T, strict=True)
+        for document, score in zip(ids[1], line, strict=True)
+    ]
+    run = folder.parent / "theirs" / "mine.run"
+    run.parent.mkdir()
+    run.write_text("".join(lines))
+    if by == "map":
+        rows = [("query", query, query) for query in ids[0]] + [("document", document, "") for document in ids[1]]
+        lines = ["kind\tid\tlang\tquestion", *(f"{kind}\t{name}\ten\t{question}" for kind, name, question in rows)]
+        (run.parent / "languages.tsv").write_text("\n".join(lines))
+        judged = "".join(f"{line}\n" for line in (folder / "qrels" / "test.tsv").read_text().splitlines())
+        (run.parent / "mine.qrels").write_text(judged)
+    more = {"collection": str(folder)} if by == "collection" else {}
+    found = exchange.import_file(run, store, keep_identical_ids=keep, **more)
+    evaluation = find_evaluation(store, found.key)
+    expected = _by_trec_eval(collection, ignore=not keep)
+    scores = evaluation.figures()["settings"]["multi"]
+    assert [scores[name] for name in ("map", "ndcg@10", "hit@1")] == pytest.approx(list(expected.values()), abs=1e-6)
+    assert evaluation.manifest.collection.identical_ids == (0 if keep else 8)
+    assert [note.partition(" in the corpus")[0] for note in found.notes] == ([] if keep else ["8 of 8 queries are"])
+    again = exchange.import_file(run, store, keep_identical_ids=not keep, **more)
+    assert again.new
+    if by == "collection":
+        assert open_evaluated(evaluation, store).identical_ids == (0 if keep else 8)
+
+
+def test_what_a_short_run_lacks_is_last_among_the_others(folder: Path, store: Store) -> None:
+    """A query that is out of its own ranking leaves a place fewer."""
+    run = folder.parent / "short.run"
+    run.write_text("a Q0 a 1 2.0 short\na Q0 d1 2 1.0 short\n")
+    ranks = find_evaluation(store, exchange.import_file(run, store, collection=str(folder)).key).ranks()
+    places = ranks.filter(ranks["question"] == "a").sort("doc")
+    assert places["rank_in_pool"].to_list() == places["rank_in_language"].to_list() == [14, 15]
+
+
 def test_the_command_says_it_and_can_keep_them(folder: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    from engine.evaluation.evaluate import evaluations, open_evaluated
+    from engine.evaluation.evaluate import evaluations
     from tests.checkpoints import tiny_bert
 
     line = ["evaluate", "--encoder", str(tiny_bert(folder.parent / "bert")), "--collection", str(folder)]

@@ -14,6 +14,7 @@ from engine.collections.catalog import COLLECTIONS
 from engine.collections.languages import language
 from engine.collections.opening import open_collection
 from engine.evaluation.evaluate import evaluations
+from engine.evaluation.manifest import SeenInTraining
 from engine.ranks import metrics
 from engine.report import Findings, Request, gather, sections, sources
 from engine.report.examples import examples, introduction, open_texts
@@ -170,3 +171,30 @@ def test_versions_change_with_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_pa
     one = sources.versions()["engine"]
     (tmp_path / "other.py").write_text("x = 2", encoding="utf-8")
     assert sources.versions()["engine"] != one != found["engine"]
+
+
+def test_what_was_seen_in_training_is_said_under_every_table_of_results(found: Findings, demo_store: Store) -> None:
+    def captions(changed: Findings) -> dict[str, str]:
+        _, tables = sections.preview(changed, demo_store)
+        return {table.name: table.caption for table in tables}
+
+    recipe, one = found.family.evaluations[-1]
+    part = {"queries": 16, "passages": 8, "near_queries": 2, "threshold": 0.6}
+    manifest = one.manifest.model_copy(update={"seen_in_training": SeenInTraining(**part)})
+    last = (recipe, replace(one, manifest=manifest))
+    seen = replace(found, family=replace(found.family, evaluations=(*found.family.evaluations[:-1], last)))
+    note = "Not zero-shot: 16 queries and 8 answering passages of demo were seen in training."
+    usual = captions(found)
+    assert captions(seen) == {name: f"{caption} {note}" for name, caption in usual.items()}
+    assert {"settings", "rank-distance"} <= {*usual}
+    assert sources.seen(found) == [
+        "Zero-shot: no text that was evaluated on was seen in training, as far as exact overlaps tell."
+    ]
+    assert sources.seen(seen) == [
+        note.replace("Not zero-shot", "**Not zero-shot**"),
+        "Near copies: 2 queries in training nearly repeat texts of this collection "
+        "(Jaccard similarity of character 5-grams at least 0.6).",
+    ]
+    content = sections.compose(seen, demo_store)
+    unsaid = [table.name for table in content.tables if not table.caption.endswith(note)]
+    assert unsaid == ["checkpoints"]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.collections.near_texts import THRESHOLD
 from engine.encoders.encoder import Options, SentenceEncoder
 from engine.errors import InputError, TrainingError, WriteError
 from engine.evaluation import evaluate
@@ -302,7 +303,7 @@ def test_the_training_collection_may_be_evaluated_on_and_the_evaluation_tells(ro
     sweep = sweep_of(root, evaluations=(str(root / "trained"),), alphas=(0.0,), allow_leaks=True)
     run_sweep(sweep, store)
     seen = [one.manifest.seen_in_training for one in evaluations(store)]
-    assert seen == [None, SeenInTraining(queries=16, passages=16)]
+    assert seen == [None, SeenInTraining(queries=16, passages=16, threshold=THRESHOLD)]
 
 
 def test_what_leaks_into_any_evaluation_is_not_trained_on(root: Path, store: Store, tmp_path: Path) -> None:
@@ -311,7 +312,7 @@ def test_what_leaks_into_any_evaluation_is_not_trained_on(root: Path, store: Sto
     sweep = sweep_of(root, evaluations=names, alphas=(1.0,))
     run_sweep(sweep, store)
     [_, trained] = [one for one in evaluations(store) if one.manifest.collection.name == "overlapping"]
-    assert trained.manifest.seen_in_training == SeenInTraining(queries=0, passages=0)
+    assert trained.manifest.seen_in_training == SeenInTraining(queries=0, passages=0, threshold=THRESHOLD)
     with pytest.raises(TrainingError, match="all of trained stands in copy too"):
         copy = str(write_xquad_r(tmp_path / "copy", made_up_collection(9, ("de", "en"))))
         run_sweep(replace(sweep, evaluations=(copy,)), store)

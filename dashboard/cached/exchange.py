@@ -48,14 +48,8 @@ def bring(contents: Sequence[tuple[str, bytes]], collection: str | None, name: s
 
 
 def bring_from(path: str, collection: str | None, name: str | None) -> exchange.Outcome:
-    """Import a file of this machine with what belongs to it, or all of a folder; as `bring`."""
-    place = Path(path).expanduser()
-    if place.is_dir():
-        return exchange.import_together(_files(place), store(), collection=collection, name=name)
-    try:
-        return exchange.Outcome([exchange.import_file(place, store(), collection=collection, name=name)])
-    except EngineError as error:
-        return exchange.Outcome(faults=[str(error)])
+    """Import a file of this machine with what belongs to it, or all of a folder or a zip archive; as `bring`."""
+    return exchange.import_paths([Path(path).expanduser()], store(), collection=collection, name=name)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,7 +1,8 @@
 """Reader of BEIR folders: `corpus.jsonl`, `queries.jsonl`, and judgements in `qrels/<split>.tsv`.
 
 A relevant document that is not in the corpus can never be retrieved. It counts as missed, as in trec_eval, and is
-counted in `Collection.absent`; in training it is passed over.
+counted in `Collection.absent`; in training it is passed over. A query that asks a question again in the same language,
+in other words, stands as a question of its own, called by its `_id`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ CORPUS = "corpus.jsonl"
 """The file by which a BEIR folder is known."""
 
 _FILES = (CORPUS, "queries.jsonl", "qrels")
+
+_RESTATED = "restated"  # set in rows of queries that ask a question again in the same language
 
 _Row = dict[str, Any]
 
@@ -81,6 +84,7 @@ def read_beir(folder: Path, name: str, faults: Faults, choice: SplitChoice) -> C
         split=parts.split,
         own=_own_documents(parts),
         absent=np.array(parts.absent, np.int64) if any(parts.absent) else None,
+        restated=frozenset(row["_id"] for row in queries if row.get(_RESTATED)),
     )
 
 
@@ -148,7 +152,9 @@ def _read_rows(file: Path, faults: Faults, version_of: str = "_id") -> list[_Row
         nested = row["metadata"].get("lang") if isinstance(row.get("metadata"), dict) else None
         tag = row.get("lang") or row.get("language") or nested
         language = from_tag(tag) if isinstance(tag, str) and is_tag(tag) else ""
-        fault, version = _row_fault(row), (_id_of(row, version_of), language)
+        fault, version, again = _row_fault(row), (_id_of(row, version_of), language), False
+        if version in versions:
+            version, again = (_id_of(row, "_id"), language), True
         if fault is not None:
             faults.meet(place, *fault)
         elif not language:
@@ -156,11 +162,12 @@ def _read_rows(file: Path, faults: Faults, version_of: str = "_id") -> list[_Row
         elif row["_id"] in ids:
             faults.meet(place, "an _id occurs twice", "give every row its own _id")
         elif version in versions:
-            faults.meet(place, "a question occurs twice in one language", "expected one query for each")
+            expected = "give every query an _id that is no other query's question"
+            faults.meet(place, "a question occurs twice in one language", expected)
         else:
             ids.add(row["_id"])
             versions.add(version)
-            rows.append({**row, "lang": language})
+            rows.append({**row, "lang": language, _RESTATED: again} | ({"question": row["_id"]} if again else {}))
     return rows
 
 

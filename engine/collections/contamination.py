@@ -50,16 +50,10 @@ class Leak:
 
 
 def find_leak(training: Collection, evaluation: Collection) -> Leak:
-    """Find what a training collection shares with an evaluation collection.
-
-    Where the whole corpus is shared, as by two splits of one collection, a passage counts only if it answers a query
-    that is evaluated.
-    """
-    queries, passages = set(map(plain, evaluation.queries.texts)), set(map(plain, evaluation.corpus.texts))
+    """Find what a training collection shares with an evaluation collection."""
     own_queries = [plain(text) for text in training.queries.texts]
     own_passages = [plain(text) for text in training.corpus.texts]
-    if passages <= set(own_passages):
-        passages = {plain(evaluation.corpus.texts[doc]) for doc in evaluation.qrels.documents}
+    queries, passages = _evaluated_texts(evaluation, own_passages)
     shared_queries = {text for text in own_queries if text in queries}
     shared_passages = {own_passages[doc] for doc in training.qrels.documents if own_passages[doc] in passages}
     ids = training.queries.questions
@@ -69,6 +63,31 @@ def find_leak(training: Collection, evaluation: Collection) -> Leak:
     withheld = {own_passages[doc] for query, doc in judgements if ids[query] in questions}
     withheld |= passages.intersection(own_passages)
     return Leak(evaluation.name, frozenset(questions), frozenset(withheld), len(shared_queries), len(shared_passages))
+
+
+def _evaluated_texts(evaluation: Collection, own_passages: Sequence[str]) -> tuple[set[str], set[str]]:
+    """Query texts and passages that must not be trained on, in `plain` form.
+
+    Where the whole corpus is shared, as by two splits of one collection, a passage counts only if it answers a query
+    that is evaluated.
+    """
+    queries, passages = set(map(plain, evaluation.queries.texts)), set(map(plain, evaluation.corpus.texts))
+    if passages <= set(own_passages):
+        passages = {plain(evaluation.corpus.texts[doc]) for doc in evaluation.qrels.documents}
+    return queries, passages
+
+
+def texts_compared(
+    training: Collection, evaluation: Collection
+) -> tuple[tuple[set[str], set[str]], tuple[set[str], set[str]]]:
+    """The texts that a training collection must not share with an evaluation collection, in `plain` form.
+
+    Returns:
+        Query texts and answering passages that are trained on; query texts and passages that are evaluated on.
+    """
+    own_passages = [plain(text) for text in training.corpus.texts]
+    answers = {own_passages[doc] for doc in training.qrels.documents}
+    return (set(map(plain, training.queries.texts)), answers), _evaluated_texts(evaluation, own_passages)
 
 
 def remove_leaks(training: Collection, evaluations: Iterable[Collection]) -> tuple[Collection, list[Leak]]:

@@ -98,6 +98,7 @@ class Collection:
         absent: How many relevant documents of each query are not in the corpus and so are missed, as trec_eval counts
             them; int64 (queries,). None where none is.
         given: Vectors that it brings along; None where an encoder makes them.
+        restated: Ids of questions that are asked elsewhere too, in the same language and other words.
 
     Raises:
         InputError: If the parts do not fit together.
@@ -113,6 +114,7 @@ class Collection:
     own: np.ndarray | None = None
     absent: np.ndarray | None = None
     given: Given | None = None
+    restated: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
@@ -224,6 +226,11 @@ class Collection:
     def identical_ids(self) -> int:
         """How many queries stand in the corpus under their own id and are left out of their own ranking."""
         return 0 if self.own is None or PICTURE in self.corpus.languages else int((self.own >= 0).sum())
+
+    @property
+    def restatements(self) -> int:
+        """How many queries ask a question again in the same language; each counts as a question of its own."""
+        return sum(question in self.restated for question in self.queries.questions)
 
     def _keep(self, queries: np.ndarray, documents: np.ndarray, name: str) -> Collection:
         judged = queries[self.qrels.queries] & documents[self.qrels.documents]

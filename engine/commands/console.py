@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -21,15 +22,26 @@ if TYPE_CHECKING:
     from engine.evaluation.manifest import CollectionPart
     from engine.training.training_set import TrainingSet
 
-out = Console()
-err = Console(stderr=True)
+out = Console(markup=False)  # names are data: a folder may be called [bold]x[/]
+err = Console(stderr=True, markup=False)
 
 _MOST_SHOWN = 16
 
 
-def plain(error: Exception) -> str:
-    """An error's text as one line that rich does not take for markup."""
-    return " ".join(str(error).split()).replace("[", r"\[")
+def one_line(error: Exception | str) -> str:
+    """An error's text as one line."""
+    return " ".join(str(error).split())
+
+
+def warn(head: str, text: str, style: str = "bold red") -> None:
+    """Print a line on standard error that begins with a coloured word.
+
+    Args:
+        head: The word, such as "error:".
+        text: The rest of the line.
+        style: Of the word, as rich names it.
+    """
+    err.print(Text.assemble((head, style), " ", text), soft_wrap=True)
 
 
 @contextmanager
@@ -106,7 +118,7 @@ def say_split(what: str, collection: Collection) -> None:
 def say_taken(what: str, name: str, split: str | None) -> None:
     """As `say_split`, by the collection's name and split."""
     if split is not None:
-        err.print(f"{what} {name}, split {split}", highlight=False, soft_wrap=True, markup=False)
+        err.print(f"{what} {name}, split {split}", highlight=False, soft_wrap=True)
 
 
 def add_keep_identical_ids(parser: argparse.ArgumentParser) -> None:
@@ -137,7 +149,7 @@ def say_training(training: TrainingSet) -> None:
         training: What is trained on.
     """
     collection = training.collection
-    tell = partial(err.print, highlight=False, soft_wrap=True, markup=False)
+    tell = partial(err.print, highlight=False, soft_wrap=True)
     if collection.skipped:
         tell(f"{collection.name}: left out: {', '.join(f'{count} times {why}' for why, count in collection.skipped)}")
     for what, codes in (("queries", collection.queries.languages), ("passages", collection.corpus.languages)):
@@ -161,4 +173,4 @@ def say_notes(collection: CollectionPart) -> None:
     from engine.evaluation.notes import reading_notes
 
     for note in reading_notes(collection):
-        err.print(f"{collection.name}: {note}", highlight=False, soft_wrap=True, markup=False)
+        err.print(f"{collection.name}: {note}", highlight=False, soft_wrap=True)

@@ -20,14 +20,16 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     from engine.commands.diagnosis import check, clean
 
     if options.clean:
         for line in clean():
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
+            out.print(line, highlight=False, soft_wrap=True)
         return
     table = Table("", "what", "state", "what to do")
     for finding in check():
-        table.add_row("[green]ok[/]" if finding.good else "[yellow]![/]", finding.what, finding.state, finding.advice)
+        mark = Text("ok", "green") if finding.good else Text("!", "yellow")
+        table.add_row(mark, finding.what, finding.state, finding.advice)
     out.print(table)

@@ -112,12 +112,14 @@ def _collection_name(options: argparse.Namespace) -> str:
 
 def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
     from rich.table import Table
+    from rich.text import Text
 
-    from engine.evaluation.notes import missing_cells, seen_in_words
+    from engine.evaluation.notes import missing_cells, near_in_words, seen_in_words
     from engine.ranks.metrics import label
 
-    names = evaluation.manifest.encoder.name, evaluation.manifest.collection.name
-    out.print(f"[bold]{names[0]}[/] on [bold]{names[1]}[/]  ({evaluation.key[:8]})")
+    manifest = evaluation.manifest
+    names = (manifest.encoder.name, "bold"), " on ", (manifest.collection.name, "bold")
+    out.print(Text.assemble(*names, f"  ({evaluation.key[:8]})"))
     metrics = ("map", "hit@1", "ndcg@10", "recall@10", "recall@100")
     table = Table("setting", "cells", *[label(name) for name in metrics])
     for row in summary.settings.iter_rows(named=True):
@@ -125,14 +127,14 @@ def _print_summary(evaluation: Evaluation, summary: Summary) -> None:
         table.add_row(row["setting"], f"{row['cells']} of {row['expected']}", *values)
     out.print(table)
     absent = [row["setting"] for row in summary.settings.iter_rows(named=True) if not row["expected"]]
-    if not evaluation.manifest.collection.crossed:
-        out.print(evaluation.manifest.collection.not_crossed, soft_wrap=True)
+    if not manifest.collection.crossed:
+        out.print(manifest.collection.not_crossed, soft_wrap=True)
     elif absent:
         out.print(f"no mean of {', '.join(absent)}: the languages of queries and of documents have no such pair")
-    if cells := missing_cells(evaluation.manifest.collection):
+    if cells := missing_cells(manifest.collection):
         out.print(cells, soft_wrap=True)
-    if seen := seen_in_words(evaluation.manifest):
-        out.print(seen, soft_wrap=True)
+    for note in filter(None, (seen_in_words(manifest), near_in_words(manifest))):
+        out.print(note, soft_wrap=True)
     distance = summary.mean_rank_distance()
     if distance is not None:
         random = summary.rank_distance["random"].mean()

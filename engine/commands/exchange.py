@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from engine.commands.console import err, names, out, plain
+from engine.commands.console import add_keep_identical_ids, err, names, one_line, out, warn
+
+if TYPE_CHECKING:
+    from engine.exchange import Outcome
 
 
 def add(commands: argparse._SubParsersAction) -> None:
     """Add the commands to the parser."""
     bring = commands.add_parser("import", help="bring a TREC run, a frame of ranks or an MTEB result into the store")
     bring.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="run, ranks (.parquet, .csv), result (.json) or its folder"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="run, frame of ranks, MTEB result, or a folder or zip archive with any of these; the content tells which",
     )
     bring.add_argument("--qrels", type=Path, metavar="FILE", help="a run's judgements; default: <run>.qrels beside it")
     bring.add_argument(
@@ -24,6 +32,7 @@ def add(commands: argparse._SubParsersAction) -> None:
     bring.add_argument("--collection", help="what was searched; with --languages, only what to call it")
     bring.add_argument("--name", help="what to call what was evaluated; default: what the file says")
     bring.add_argument("--skip-invalid", action="store_true", help="leave unusable rows of the collection out")
+    add_keep_identical_ids(bring)
     bring.set_defaults(command=_import)
 
     take = commands.add_parser("export", help="write an evaluation, a collection or a checkpoint for other tools")
@@ -43,41 +52,51 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 def _import(options: argparse.Namespace) -> None:
     from engine.errors import InputError
-    from engine.exchange import NoRetrievalError, files_in, import_file
+    from engine.exchange import Options, Outcome, import_file, import_paths
     from engine.storage.store import Store
 
-    store, failures, passed_over = Store(), 0, 0
-    files = [file for path in options.files for file in files_in(path)]
-    for file in files:
-        try:
-            found = import_file(
-                file,
-                store,
-                qrels=options.qrels,
-                languages=options.languages,
-                collection=options.collection,
-                name=options.name,
-                skip_invalid=options.skip_invalid,
-            )
-        except InputError as error:
-            if len(files) == 1:
-                raise
-            if isinstance(error, NoRetrievalError):
-                passed_over += 1
-                continue
-            failures += 1
-            err.print(f"[bold red]not imported:[/] {plain(error)}", highlight=False, soft_wrap=True)
-            continue
+    store, outcome = Store(), Outcome()
+    how: Options = {
+        "collection": options.collection,
+        "name": options.name,
+        "skip_invalid": options.skip_invalid,
+        "keep_identical_ids": options.keep_identical_ids,
+    }
+    if options.qrels or options.languages:
+        for file in options.files:
+            try:
+                found = import_file(file, store, qrels=options.qrels, languages=options.languages, **how)
+            except InputError as error:
+                outcome.faults.append(str(error))
+            else:
+                outcome.imported.append(found)
+    else:
+        outcome = import_paths(options.files, store, **how)
+    _say_outcome(outcome)
+
+
+def _say_outcome(outcome: Outcome) -> None:
+    from rich.text import Text
+
+    from engine.errors import InputError
+    from engine.exchange.kinds import EXPECTED
+
+    if not outcome.imported and len(outcome.faults) == 1:
+        raise InputError(outcome.faults[0])
+    for found in outcome.imported:
         state = "imported" if found.new else "already there"
-        out.print(f"{state}: [bold]{found.title}[/]  ({found.kind} {found.key[:8]})", soft_wrap=True)
+        title = f"{state}: ", (found.title, "bold"), f"  ({found.kind} {found.key[:8]})"
+        out.print(Text.assemble(*title), soft_wrap=True)
         for note in found.notes:
             err.print(note, soft_wrap=True)
-    if passed_over == len(files):
-        raise InputError(f"none of the {len(files)} files has retrieval scores; give results of retrieval tasks")
-    if passed_over:
-        err.print(f"passed over: {passed_over} of {len(files)} files, which are of other tasks than retrieval")
-    if failures:
-        raise InputError(f"{failures} of {len(files)} files were not imported; the lines above say why")
+    for fault in outcome.faults:
+        warn("not imported:", one_line(fault))
+    for note in outcome.notes:
+        err.print(note, soft_wrap=True)
+    if outcome.faults:
+        raise InputError(f"{len(outcome.faults)} files were not imported; the lines above say why")
+    if not outcome.imported:
+        raise InputError(f"nothing was imported; give {EXPECTED}")
 
 
 def _export(options: argparse.Namespace) -> None:

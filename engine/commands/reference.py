@@ -47,4 +47,4 @@ def _text(_: argparse.Namespace) -> None:
     from engine.sweeps.results import families
 
     sweeps = families(list(evaluations(Store(SHIPPED))))
-    out.print(result_section(sweeps), soft_wrap=True, markup=False, highlight=False)
+    out.print(result_section(sweeps), soft_wrap=True, highlight=False)

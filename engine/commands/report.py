@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from engine.commands.console import err, names, numbers, out
+from engine.commands.console import names, numbers, out, warn
 
 
 def add(commands: argparse._SubParsersAction) -> None:
@@ -33,6 +33,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
+    from rich.text import Text
+
     from engine.evaluation.evaluate import evaluations
     from engine.figures.publication import Layout
     from engine.report import FORMATS, PARTS, Request, find_family, write_report
@@ -60,9 +62,10 @@ def _report(options: argparse.Namespace) -> None:
             progress=progress,
         )
     for note in written.notes:
-        err.print(f"[bold yellow]left out:[/] {note}", soft_wrap=True, highlight=False)
+        warn("left out:", note, "bold yellow")
     size = sum(written.files.values()) / 1e6
-    out.print(f"[bold]{family.label}[/] on [bold]{family.collection}[/], sweep {family.key[:8]}", soft_wrap=True)
+    names = (family.label, "bold"), " on ", (family.collection, "bold")
+    out.print(Text.assemble(*names, f", sweep {family.key[:8]}"), soft_wrap=True)
     out.print(f"{len(written.files)} files, {size:.1f} MB: {written.folder}", soft_wrap=True)
     if written.zipped:
         out.print(f"packed: {written.zipped}", soft_wrap=True)

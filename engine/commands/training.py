@@ -15,12 +15,13 @@ from engine.commands.console import (
     err,
     names,
     numbers,
+    one_line,
     out,
-    plain,
     say_notes,
     say_split,
     say_taken,
     say_training,
+    warn,
 )
 from engine.commands.encoders import add_encoder, encoder_name, encoder_options
 from engine.progress import unobserved
@@ -80,6 +81,8 @@ def add(commands: argparse._SubParsersAction) -> None:
 
 
 def _train(options: argparse.Namespace) -> None:
+    from rich.text import Text
+
     from engine.collections.opening import open_collection
     from engine.encoders.resolve import open_encoder
     from engine.storage.store import Store
@@ -106,11 +109,8 @@ def _train(options: argparse.Namespace) -> None:
         seed=options.seed,
         settings=_settings(options),
     )
-    for leak in training.leaks:
-        if leak.questions:
-            err.print(f"left out of training: {len(leak.questions)} questions that stand in {leak.collection} too")
-    for copies in training.near_copies:
-        err.print(copies.sentence(), soft_wrap=True)
+    for note in training.notes():
+        err.print(note, highlight=False, soft_wrap=True)
     if _is_table(name):
         say_training(training)
     with options.progress() as progress:
@@ -119,7 +119,7 @@ def _train(options: argparse.Namespace) -> None:
         )
     result = read_training(store, key)
     loss = f", last loss {result['losses'][-1][1]:.4f}" if result["losses"] else ""
-    out.print(f"[bold]{recipe.label}[/]  {result['seconds']:.1f} s{loss}")
+    out.print(Text.assemble((recipe.label, "bold"), f"  {result['seconds']:.1f} s{loss}"))
     out.print(f"checkpoint {key}: {store.path('checkpoints', key)}", soft_wrap=True)
 
 
@@ -165,7 +165,7 @@ def _sweep(options: argparse.Namespace) -> None:
         observe = getattr(progress, "observe", unobserved)
         failures = run_sweep(sweep, store, workers=workers, progress=progress, observe=observe)
     for failure in failures:
-        err.print(f"[bold red]failed:[/] {failure.label}: {plain(failure.reason)}", soft_wrap=True)
+        warn("failed:", f"{failure.label}: {one_line(failure.reason)}")
     _print_sweep(sweep, store)
 
 

@@ -26,7 +26,7 @@ _WEIGHTS_AND_SETTINGS = {
 }
 _NOT_THE_MODEL = {
     *("modules.json", "config_sentence_transformers.json", "manifest.json", "recipe.json", "training.json"),
-    *("training_args.bin", "requirements.txt", "trained_on.npy", ADJUSTMENT),
+    *("training_args.bin", "requirements.txt", "trained_on.npy", "near_texts.json", ADJUSTMENT),
 }
 _NOT_RUN = ("onnx", "openvino", "coreml", "checkpoint-")  # folders of exports, and of states of a training run
 

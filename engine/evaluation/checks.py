@@ -17,7 +17,7 @@ from engine.collections.languages import language
 from engine.collections.structures import Collection
 from engine.errors import InputError
 from engine.evaluation.manifest import CollectionPart, EvaluationManifest
-from engine.evaluation.notes import seen_in_words
+from engine.evaluation.notes import near_in_words, seen_in_words
 
 ALARMS = pl.Schema({"kind": pl.String, "place": pl.String, "message": pl.String, "severity": pl.String})
 """`severity` is "severe" where a number should not be trusted, "note" where it should be known."""
@@ -211,13 +211,16 @@ def pair_alarms(pairs: pl.DataFrame, wanted: Sequence[tuple[str, str]]) -> pl.Da
 
 
 def training_alarms(manifest: EvaluationManifest) -> pl.DataFrame:
-    """Texts of the collection that the checkpoint was trained on.
+    """Texts of the collection that the checkpoint was trained on, and near copies of such.
 
     Args:
         manifest: An evaluation's manifest.
     """
-    message = seen_in_words(manifest)
-    return _frame([("seen in training", manifest.collection.name, message, "severe")] if message else [])
+    found = (
+        ("seen in training", seen_in_words(manifest), "severe"),
+        ("near copies in training", near_in_words(manifest), "note"),
+    )
+    return _frame([(kind, manifest.collection.name, message, severity) for kind, message, severity in found if message])
 
 
 def _count(number: int, one: str, many: str) -> str:

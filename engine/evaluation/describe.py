@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.collections.contamination import MARKS, count_seen
 from engine.collections.digest import collection_digest
+from engine.collections.near_texts import read_near_texts
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.encoder import Encoder, SentenceEncoder
@@ -34,6 +35,7 @@ def describe(encoder: Encoder, collection: Collection, opened_as: OpenedAs | Non
             skipped=dict(collection.skipped),
             identical_ids=collection.identical_ids,
             absent=0 if collection.absent is None else int(collection.absent.sum()),
+            restatements=collection.restatements,
             split=collection.split,
             pictures=collection.corpus.languages.count(PICTURE),
             crossed=collection.crossed,
@@ -60,4 +62,12 @@ def _seen(encoder: Encoder, collection: Collection) -> SeenInTraining | None:
     if marks is None or not marks.is_file():
         return None
     queries, passages = count_seen(np.load(marks), collection)
-    return SeenInTraining(queries=queries, passages=passages)
+    known = {one["digest"]: one for one in read_near_texts(marks.parent)}
+    near = known.get(collection_digest(collection), {})
+    return SeenInTraining(
+        queries=queries,
+        passages=passages,
+        near_queries=near.get("queries", 0),
+        near_passages=near.get("passages", 0),
+        threshold=near.get("threshold"),
+    )

@@ -38,6 +38,7 @@ class CollectionPart(_Part):
         skipped: Rows that were left out, by reason.
         identical_ids: How many queries stand in the corpus under their own id and are left out of their own ranking.
         absent: How many relevant documents are not in the corpus and count as missed.
+        restatements: How many queries ask a question again in the same language; each counts as one of its own.
         split: Split of its judgements that was read; None where it has none.
         pictures: How many of the candidates are pictures.
         crossed: Whether a query has a relevant passage in another language than its own.
@@ -53,6 +54,7 @@ class CollectionPart(_Part):
     skipped: dict[str, int] = {}
     identical_ids: int = 0
     absent: int = 0
+    restatements: int = 0
     split: str | None = None
     pictures: int = 0
     crossed: bool = True
@@ -135,10 +137,21 @@ class OpenedAs(_Part):
 
 
 class SeenInTraining(_Part):
-    """How many of the collection's texts the checkpoint was trained on."""
+    """How many of the collection's texts the checkpoint was trained on.
+
+    Attributes:
+        queries: Queries that were trained on.
+        passages: Answering passages that were trained on.
+        near_queries: Queries in training that nearly repeat one of these; 0 where this was not looked for.
+        near_passages: Likewise, of answering passages in training.
+        threshold: Least similarity of a near copy; None where near copies were not looked for.
+    """
 
     queries: int = 0
     passages: int = 0
+    near_queries: int = 0
+    near_passages: int = 0
+    threshold: float | None = None
 
     @property
     def texts(self) -> int:

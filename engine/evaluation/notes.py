@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.collections.languages import language
+from engine.collections.near_texts import in_words
 from engine.evaluation.manifest import CollectionPart, EvaluationManifest
 
 
@@ -21,6 +22,11 @@ def reading_notes(collection: CollectionPart) -> list[str]:
         notes.append(
             f"{collection.absent:,} relevant {'document is' if collection.absent == 1 else 'documents are'} not in the "
             f"corpus and count as missed, as in trec_eval{where}"
+        )
+    if collection.restatements:
+        notes.append(
+            f"{collection.restatements:,} of {collection.queries:,} queries ask a question again in the same language; "
+            "each counts as a question of its own"
         )
     if collection.identical_ids:
         notes.append(
@@ -72,3 +78,11 @@ def seen_in_words(manifest: EvaluationManifest) -> str:
         f"not zero-shot: {queries} and {passages} of this collection were seen in training; scores say how well they "
         "were learnt"
     )
+
+
+def near_in_words(manifest: EvaluationManifest) -> str:
+    """How much of what the checkpoint was trained on nearly repeats the collection; nothing if none is known."""
+    seen = manifest.seen_in_training
+    if seen is None or seen.threshold is None:
+        return ""
+    return in_words("this collection", seen.near_queries, seen.near_passages, seen.threshold)

@@ -13,22 +13,23 @@ from engine.exchange.exporting import (
     identify,
 )
 from engine.exchange.imported import limits
-from engine.exchange.importing import Imported, files_in, import_file
+from engine.exchange.importing import Imported, Options, import_file
 from engine.exchange.mteb import NoRetrievalError
-from engine.exchange.together import Outcome, import_together, is_archive, unpack
+from engine.exchange.together import Outcome, import_paths, import_together, is_archive, unpack
 
 __all__ = [
     "FORMATS",
     "Imported",
     "NoRetrievalError",
+    "Options",
     "Outcome",
     "export_checkpoint",
     "export_collection",
     "export_evaluation",
-    "files_in",
     "find_stored",
     "identify",
     "import_file",
+    "import_paths",
     "import_together",
     "is_archive",
     "limits",

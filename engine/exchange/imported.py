@@ -68,13 +68,22 @@ class Arrival:
     notes: list[str] = field(default_factory=list)
 
 
-def known_collection(name: str, store: Store, *, skip_invalid: bool = False) -> tuple[Known, Names]:
+def known_collection(
+    name: str, store: Store, *, skip_invalid: bool = False, keep_identical_ids: bool = False
+) -> tuple[Known, Names]:
     """What is known of a collection that can be read, and its ids.
+
+    Args:
+        name: Catalog name or folder.
+        store: Where fetched collections are.
+        skip_invalid: Leave unusable rows out.
+        keep_identical_ids: Leave queries in their own ranking where they are passages too.
 
     Raises:
         InputError: If it cannot be read.
     """
     collection, names = open_named(name, store, skip_invalid=skip_invalid)
+    collection = collection.with_identical_ids() if keep_identical_ids else collection
     rows = collection.qrels.queries.tolist(), collection.qrels.documents.tolist()
     queries, documents = names.queries["query_id"].to_list(), names.documents["doc_id"].to_list()
     qrels = pl.DataFrame({"query_id": [queries[row] for row in rows[0]], "doc_id": [documents[row] for row in rows[1]]})
@@ -91,10 +100,10 @@ def known_collection(name: str, store: Store, *, skip_invalid: bool = False) -> 
         "skipped": dict(collection.skipped),
         "identical_ids": collection.identical_ids,
         "absent": 0 if collection.absent is None else int(collection.absent.sum()),
+        "restatements": collection.restatements,
     }
-    return Known(
-        about, names, qrels, {"collection": name_or_path(name), "every": 1, "skip_invalid": skip_invalid}
-    ), names
+    read_as = {"skip_invalid": skip_invalid, "keep_identical_ids": keep_identical_ids}
+    return Known(about, names, qrels, {"collection": name_or_path(name), **read_as}), names
 
 
 def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bool]:
@@ -106,7 +115,8 @@ def store_arrival(arrival: Arrival, known: Known, store: Store) -> tuple[str, bo
     source = arrival.files[0].name
     ranks, top = check_frame(arrival.ranks, RANKS, source), check_frame(arrival.top, TOP, source)
     of = known.about["name"], known.about["digest"], [*map(file_digest, arrival.files)]
-    key = digest("imported", SCHEMA_VERSION, arrival.name, of)
+    own = ["identical ids are left out"] if known.about.get("identical_ids") else []
+    key = digest("imported", SCHEMA_VERSION, arrival.name, of, *own)
     if store.get("ranks", key) is not None:
         return key, False
     manifest = EvaluationManifest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import polars as pl
 
@@ -15,8 +15,9 @@ from engine.exchange import tables, trec
 from engine.exchange.ids import MAP, Names, read_map
 from engine.exchange.imported import Arrival, Known, known_collection, store_arrival
 from engine.exchange.kinds import DESCRIPTIONS, EXPECTED, Kind, kind_of
-from engine.exchange.mteb import META, read_result
-from engine.exchange.sidecar import SIDECAR, read_sidecar
+from engine.exchange.mteb import read_result
+from engine.exchange.run_notes import absent_note, list_notes, own_note
+from engine.exchange.sidecar import read_sidecar
 from engine.ranks.schema import in_corpus
 from engine.storage.digest import digest
 from engine.storage.store import SCHEMA_VERSION, Store
@@ -25,6 +26,23 @@ _BY_SUFFIX: dict[str, Kind] = {".json": "result", ".parquet": "ranks", ".csv": "
 """What a file is taken for whose content is of no known kind; any other is read as a run, which says what is wrong."""
 
 _JUDGED = ["question", "query_lang", "doc_lang", "doc"]
+
+
+class Options(TypedDict, total=False):
+    """How files are imported.
+
+    Attributes:
+        collection: Catalog name or folder of the collection that was searched; with a language map, only what to call
+            it. None, the default, if the files say it.
+        name: What to call what was evaluated; None, the default, for what the files say.
+        skip_invalid: Leave unusable rows of the collection out.
+        keep_identical_ids: Leave queries in their own ranking where they are passages too, under the same id.
+    """
+
+    collection: str | None
+    name: str | None
+    skip_invalid: bool
+    keep_identical_ids: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +66,13 @@ class Imported:
     new: bool
 
 
-def files_in(path: Path) -> list[Path]:
-    """A file itself, or the MTEB results of a folder.
-
-    Raises:
-        InputError: If there is nothing.
-    """
-    if not path.is_dir():
-        if not path.exists():
-            raise InputError(f"{path}: no such file; give a TREC run, a frame of ranks or an MTEB result")
-        return [path]
-    found = sorted(file for file in path.rglob("*.json") if file.name not in (META, SIDECAR))
-    if not found:
-        raise InputError(f"{path}: holds no MTEB result (<task>.json); give single files of other kinds")
-    return found
-
-
 def import_file(
     file: Path,
     store: Store,
     *,
     qrels: Path | None = None,
     languages: Path | None = None,
-    collection: str | None = None,
-    name: str | None = None,
-    skip_invalid: bool = False,
+    **options: Unpack[Options],
 ) -> Imported:
     """Bring a file into the store.
 
@@ -81,24 +81,27 @@ def import_file(
         store: Where it goes.
         qrels: Judgements of a run; by default the file of its name with `.qrels`, else the collection's own.
         languages: Language map of a run; by default `languages.tsv` beside it, unless a collection is given.
-        collection: Catalog name or folder of the collection that was searched; with `languages`, only what to call it.
-        name: What to call what was evaluated; by default what the file says.
-        skip_invalid: Leave unusable rows of the collection out.
+        options: See `Options`.
 
     Raises:
         InputError: If a file cannot be used; the message names the file, the place, and what was expected.
         StoreError: If the cache cannot be written.
     """
-    kind = kind_of(file) or _BY_SUFFIX.get(file.suffix)
+    kind, name, collection = (
+        kind_of(file) or _BY_SUFFIX.get(file.suffix),
+        options.get("name"),
+        options.get("collection"),
+    )
+    keep = options.get("keep_identical_ids", False)
     if kind == "result":
         return _import_result(file, store, name)
     if kind not in ("run", "ranks", None):
         raise InputError(f"{file}: is {DESCRIPTIONS[kind]}, which is not imported alone; give {EXPECTED}")
-    searched = _Searched(collection, store, skip_invalid) if collection else None
+    searched = _Searched(collection, store, options.get("skip_invalid", False), keep) if collection else None
     if kind == "ranks":
         arrival, known = _ranks(file, searched, name)
     else:
-        arrival, known = _run(file, _Beside(file, qrels, languages), searched, name)
+        arrival, known = _run(_Beside(file, qrels, languages), searched, name, keep_identical_ids=keep)
     key, new = store_arrival(arrival, known, store)
     title = f"{arrival.name} on {known.about['name']}, {arrival.ranks.height:,} relevant passages"
     return Imported(str(file), "evaluation", key, title, tuple(arrival.notes), new)
@@ -126,10 +129,12 @@ class _Searched:
     name: str
     store: Store
     skip_invalid: bool
+    keep_identical_ids: bool
 
     def known(self) -> tuple[Known, Names]:
         """What is known of it, and its ids."""
-        return known_collection(self.name, self.store, skip_invalid=self.skip_invalid)
+        skip, keep = self.skip_invalid, self.keep_identical_ids
+        return known_collection(self.name, self.store, skip_invalid=skip, keep_identical_ids=keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +156,10 @@ class _Beside:
         return named if self.qrels is None and named.is_file() and named != self.run else self.qrels
 
 
-def _run(file: Path, beside: _Beside, collection: _Searched | None, name: str | None) -> tuple[Arrival, Known]:
-    sidecar = read_sidecar(file)
+def _run(
+    beside: _Beside, collection: _Searched | None, name: str | None, *, keep_identical_ids: bool
+) -> tuple[Arrival, Known]:
+    file, sidecar = beside.run, read_sidecar(beside.run)
     languages, qrels = beside.map(collection), beside.judgements()
     if languages is not None:
         known, names = _mapped(languages, collection.name if collection else None, sidecar)
@@ -169,44 +176,15 @@ def _run(file: Path, beside: _Beside, collection: _Searched | None, name: str | 
     run, tag = trec.read_run(file)
     run, judged = (trec.with_known_ids(frame, names) for frame in (run, judged))
     judged, absent = trec.part_absent(judged, names)
-    ranks, top = trec.place_run(run, judged, absent, names)
-    known.about["absent"] = absent.height
+    own = trec.own_passages(pl.concat([judged, absent]), names)
+    kept = sidecar.get("collection", {}).get("identical_ids") == 0  # of an export of ours
+    own = own.clear() if keep_identical_ids or kept else own
+    ranks, top = trec.place_run(run, judged, absent, own, names)
+    known.about.update(absent=absent.height, identical_ids=own.height)
     called = name or sidecar.get("encoder", {}).get("name") or tag
     files = tuple(path for path in (file, qrels, languages) if path)
-    return Arrival(
-        called, "TREC run", files, ranks, top, [*_absent_note(absent, judged), *_notes(run, ranks, top)]
-    ), known
-
-
-def _absent_note(absent: pl.DataFrame, judged: pl.DataFrame) -> list[str]:
-    """How many judged passages are not in the corpus."""
-    if absent.is_empty():
-        return []
-    return [
-        f"{absent.height:,} of {absent.height + judged.height:,} relevant passages are not in the corpus, such as "
-        f"{absent['doc_id'][0]!r}; they count as missed, as in trec_eval."
-    ]
-
-
-def _notes(run: pl.DataFrame, ranks: pl.DataFrame, top: pl.DataFrame) -> list[str]:
-    """What is unusual in a run's lists."""
-    query, notes = ["question", "query_lang"], []
-    listed, judged = top.select(query).unique().height, ranks.select(query).unique().height
-    unjudged = run["query_id"].n_unique() - listed
-    if unjudged:
-        notes.append(f"{unjudged:,} queries of the run have no relevant passage and were left out.")
-    if listed < judged:
-        notes.append(
-            f"{judged - listed:,} of {judged:,} judged queries are not in the run: nothing was found for them."
-        )
-    if (
-        in_corpus(ranks)["doc_lang"].n_unique() > 1
-        and top.group_by(query).agg(pl.col("doc_lang").n_unique())["doc_lang"].max() == 1
-    ):
-        notes.append(
-            "Every list has passages of one language only; if it ranked no others, its pool is not that of all."
-        )
-    return notes
+    notes = [*absent_note(absent, judged), *own_note(own, names), *list_notes(run, ranks, top)]
+    return Arrival(called, "TREC run", files, ranks, top, notes), known
 
 
 def _mapped(languages: Path, called: str | None, sidecar: Mapping[str, Any]) -> tuple[Known, Names]:
@@ -223,6 +201,7 @@ def _ranks(file: Path, collection: _Searched | None, name: str | None) -> tuple[
     sidecar, notes = read_sidecar(file), []
     if collection is not None:
         known, names = collection.known()
+        known.about["identical_ids"] = sidecar.get("collection", {}).get("identical_ids", 0)  # ranks are as they are
         _check_judged(ranks, known, names, file)
     elif "collection" in sidecar:
         known = Known(sidecar["collection"], None, None, _openable(sidecar))
@@ -283,4 +262,5 @@ def _openable(sidecar: Mapping[str, Any]) -> dict[str, Any] | None:
     opened = sidecar.get("opened_as") or {}
     name = opened.get("collection")
     here = isinstance(name, str) and (published_as(name) is not None or name in SHIPPED or Path(name).is_dir())
-    return {part: opened[part] for part in ("collection", "every", "skip_invalid")} if here else None
+    parts = ("collection", "every", "skip_invalid", "keep_identical_ids", "split")
+    return {part: opened[part] for part in parts if part in opened} if here else None

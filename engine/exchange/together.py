@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path, PurePosixPath
+from typing import Unpack
 
 from engine.errors import EngineError, InputError
-from engine.exchange.importing import Imported, import_file
+from engine.exchange.importing import Imported, Options, import_file
 from engine.exchange.kinds import DESCRIPTIONS, EXPECTED, Kind, kind_of
 from engine.exchange.mteb import NoRetrievalError
 from engine.exchange.tables import beside
@@ -55,16 +58,13 @@ class _Folder:
         return named[0] if named else others[0] if len(others) == 1 else None
 
 
-def import_together(
-    files: Sequence[Path], store: Store, *, collection: str | None = None, name: str | None = None
-) -> Outcome:
+def import_together(files: Sequence[Path], store: Store, **options: Unpack[Options]) -> Outcome:
     """Import files; those of one folder may belong together.
 
     Args:
         files: The files.
         store: Where they go.
-        collection: Catalog name or folder of the collection that runs and ranks are of; None if the files name it.
-        name: What to call what was evaluated; None for what the files say.
+        options: See `Options`.
     """
     outcome = Outcome()
     for _, group in groupby(sorted(files), key=lambda file: file.parent):
@@ -75,9 +75,39 @@ def import_together(
             except InputError as error:
                 outcome.faults.append(str(error))
         _set_aside(folder, outcome)
-        _import_folder(folder, store, outcome, collection, name)
-        _report_unused(folder, outcome, collection)
+        _import_folder(folder, store, outcome, options)
+        _report_unused(folder, outcome, options.get("collection"))
     return outcome
+
+
+def import_paths(paths: Sequence[Path], store: Store, **options: Unpack[Options]) -> Outcome:
+    """Import files, all files of folders, and of zip archives; those of one folder may belong together.
+
+    Args:
+        paths: Files, folders and zip archives.
+        store: Where they go.
+        options: See `Options`.
+    """
+    files: list[Path] = []
+    faults = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for number, path in enumerate(paths):
+            if path.is_dir():
+                files += [file for file in path.rglob("*") if not file.is_dir()]
+            elif not path.exists():
+                faults.append(f"{path}: no such file; give {EXPECTED}")
+            elif is_archive(path):
+                unpacked = Path(temporary) / str(number) / path.stem
+                try:
+                    unpack(path, unpacked)
+                except InputError as error:
+                    faults.append(str(error))
+                files += [file for file in unpacked.rglob("*") if not file.is_dir()]
+            else:
+                files.append(path)
+        outcome = import_together(files, store, **options)
+    inside = re.compile(rf"{re.escape(temporary)}/\d+/")
+    return Outcome(outcome.imported, [inside.sub("", fault) for fault in [*faults, *outcome.faults]], outcome.notes)
 
 
 def is_archive(file: Path) -> bool:
@@ -121,15 +151,13 @@ def _set_aside(folder: _Folder, outcome: Outcome) -> None:
         outcome.notes.append(f"Not needed: {names}; the same evaluation comes from multi.run.")
 
 
-def _import_folder(folder: _Folder, store: Store, outcome: Outcome, collection: str | None, name: str | None) -> None:
+def _import_folder(folder: _Folder, store: Store, outcome: Outcome, options: Options) -> None:
     others = 0
-    for file, companions in _imports(folder, collection):
+    for file, companions in _imports(folder, options.get("collection")):
         folder.used |= {file, *companions.values()}
         try:
             qrels, languages = companions.get("qrels"), companions.get("languages")
-            outcome.imported.append(
-                import_file(file, store, qrels=qrels, languages=languages, collection=collection, name=name)
-            )
+            outcome.imported.append(import_file(file, store, qrels=qrels, languages=languages, **options))
         except NoRetrievalError:
             others += 1
         except EngineError as error:

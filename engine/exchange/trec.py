@@ -124,6 +124,29 @@ def part_absent(qrels: pl.DataFrame, names: Names) -> tuple[pl.DataFrame, pl.Dat
     return known, absent
 
 
+def own_passages(qrels: pl.DataFrame, names: Names) -> pl.DataFrame:
+    """The queries that are passages too, under the same id, as `Collection.own` has them.
+
+    A passage that is judged to answer the query of its id is another text and does not count.
+
+    Args:
+        qrels: Judgements.
+        names: The ids.
+
+    Returns:
+        `query_id`, `own_lang`: the language of the passage of that id.
+    """
+    shared = names.queries.join(names.documents, left_on="query_id", right_on="doc_id")
+    answers = qrels.filter(pl.col("query_id") == pl.col("doc_id"))
+    return shared.join(answers, on="query_id", how="anti").select("query_id", own_lang="doc_lang")
+
+
+def without_own(run: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """A run without the passages that are the queries themselves, as `own_passages` gave them."""
+    is_own = pl.col("query_id").is_in(own["query_id"].implode()) & (pl.col("query_id") == pl.col("doc_id"))
+    return run.filter(~is_own)
+
+
 def _absent_ranks(absent: pl.DataFrame, names: Names) -> pl.DataFrame:
     """Rows of `RANKS` for relevant passages that are not in the corpus."""
     languages = names.documents["doc_lang"].unique()
@@ -140,7 +163,7 @@ def _absent_ranks(absent: pl.DataFrame, names: Names) -> pl.DataFrame:
 
 
 def place_run(
-    run: pl.DataFrame, qrels: pl.DataFrame, absent: pl.DataFrame, names: Names
+    run: pl.DataFrame, qrels: pl.DataFrame, absent: pl.DataFrame, own: pl.DataFrame, names: Names
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rank the relevant passages by a run over the pool.
 
@@ -152,6 +175,7 @@ def place_run(
         run: What `read_run` gave.
         qrels: Judgements of passages in the corpus.
         absent: Judgements of others, as `part_absent` gave them.
+        own: What `own_passages` gave: passages that are out of their own query's ranking.
         names: The ids.
 
     Returns:
@@ -161,6 +185,7 @@ def place_run(
     Raises:
         InputError: If an id is not among the names, or no query of the run is judged.
     """
+    run = without_own(run, own)
     asked = run.join(pl.concat([qrels, absent]), on="query_id", how="semi", maintain_order="left")
     if asked.is_empty():
         first = f"{run['place'][0]}: query {run['query_id'][0]!r}"
@@ -169,11 +194,14 @@ def place_run(
     sizes = names.documents.group_by("doc_lang").agg(pl.len().alias("size"))
     found = listed.select("query_id", "doc_id", "in_pool", "in_language", "score")
     judged = qrels.drop("place").join(found, on=["query_id", "doc_id"], how="left").join(sizes, on="doc_lang")
+    judged = judged.join(own, on="query_id", how="left")
+    pool = pl.lit(names.documents.height) - pl.col("own_lang").is_not_null()
+    in_language = pl.col("size") - (pl.col("own_lang") == pl.col("doc_lang")).fill_null(False)
     ranks = (
         judged.sort("query_lang", "question", "doc")
         .with_columns(
-            rank_in_pool=_or_last("in_pool", pl.lit(names.documents.height), _POOL),
-            rank_in_language=_or_last("in_language", pl.col("size"), _LANGUAGE),
+            rank_in_pool=_or_last("in_pool", pool, _POOL),
+            rank_in_language=_or_last("in_language", in_language, _LANGUAGE),
             score=pl.col("score").fill_null(float("nan")).cast(pl.Float32),
         )
         .select(list(RANKS))

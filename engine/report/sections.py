@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -20,7 +20,7 @@ from engine.report.picture import Picture
 from engine.report.pictures import pictures
 from engine.report.request import as_arguments
 from engine.report.sources import Source
-from engine.report.tables import Table
+from engine.report.tables import Table, noted
 from engine.significance.bootstrap import RESAMPLES
 from engine.significance.comparison import FLIPS
 from engine.storage.store import Store
@@ -101,6 +101,7 @@ def compose(found: Findings, store: Store, *, progress: Progress = silent) -> Co
         *_examples_section(found, texts),
         *_source_sections(found, store, repeated),
     ]
+    parts = [_noted(one, sources.not_zero_shot(found, found.family.collection)) for one in parts]
     return Content(
         title=f"What the batch ratio does: {family.label}, evaluated on {family.collection}",
         question=f"How does alpha, the share of monolingual batches in training, change retrieval within a language, "
@@ -147,7 +148,15 @@ def preview(found: Findings, store: Store) -> tuple[list[Picture], list[Table]]:
         tables = [results.settings_table(found), *_pair_tables(found)]
         tables += [bias_tables.distance_table(found)] if found.has_distances else []
         tables += [table] if (table := results.paper_table(found)) is not None else []
-    return drawn, tables
+    return drawn, [noted(table, sources.not_zero_shot(found, found.family.collection)) for table in tables]
+
+
+def _noted(section: Section, note: str) -> Section:
+    """A section whose tables of results bear a note."""
+    if section.key == "checkpoints":
+        return section
+    tables, folded = ([noted(table, note) for table in part] for part in (section.tables, section.folded))
+    return replace(section, tables=tables, folded=folded)
 
 
 def _holds_something(section: Section) -> bool:
@@ -253,7 +262,7 @@ def _examples_section(found: Findings, texts: Collection | None) -> list[Section
 
 
 def _source_sections(found: Findings, store: Store, repeated: Sequence[str]) -> list[Section]:
-    seen = _seen(found)
+    seen = sources.seen(found)
     how = (
         f"Intervals: BCa bootstrap, {RESAMPLES:,} draws of whole questions, the same for all systems, and of seeds "
         f"where there are three or more. Tests: paired randomisation with {FLIPS:,} flips, and a t-test over questions "
@@ -274,19 +283,6 @@ def _source_sections(found: Findings, store: Store, repeated: Sequence[str]) -> 
         ),
         Section("cite", "How to cite", code=[sources.bibtex(found)]),
     ]
-
-
-def _seen(found: Findings) -> list[str]:
-    """Whether the texts that were evaluated on were seen in training."""
-    seen = [evaluation.manifest.seen_in_training for _, evaluation in found.family.evaluations]
-    queries = max((part.queries for part in seen if part), default=0)
-    passages = max((part.passages for part in seen if part), default=0)
-    if queries or passages:
-        return [
-            f"**Not zero-shot**: {queries:,} queries and {passages:,} answering passages of "
-            f"{markdown(found.family.collection)} were seen in training."
-        ]
-    return ["Zero-shot: no text that was evaluated on was seen in training, as far as exact overlaps tell."]
 
 
 def _of(drawn: Sequence[Picture], part: str) -> list[Picture]:

@@ -20,6 +20,8 @@ from engine.collections.miracl_source import NAME, is_miracl
 from engine.collections.picture_sets import PICTURE_SETS
 from engine.encoders.catalog import ENCODERS
 from engine.errors import StoreError
+from engine.escaping import markdown
+from engine.evaluation.notes import near_in_words
 from engine.report.findings import Findings
 from engine.report.tables import Cell, Table
 from engine.storage.store import SCHEMA_VERSION, Store
@@ -100,6 +102,25 @@ def bibtex(found: Findings) -> str:
     pictured = dict.fromkeys(name.removesuffix("-train") for name in sets)
     cited = ["hybrid-batch", *lareqa, *fetched, *miracl, *pictured, found.family.recipe.encoder_name]
     return citations.bibtex(cited) + "\n"
+
+
+def seen(found: Findings) -> list[str]:
+    """Whether the texts that were evaluated on were seen in training, and near copies of them."""
+    told = not_zero_shot(found, markdown(found.family.collection)).replace("Not zero-shot", "**Not zero-shot**")
+    usual = "Zero-shot: no text that was evaluated on was seen in training, as far as exact overlaps tell."
+    near = dict.fromkeys(near_in_words(evaluation.manifest) for _, evaluation in found.family.evaluations)
+    return [told or usual, *(f"{sentence[0].upper()}{sentence[1:]}." for sentence in near if sentence)]
+
+
+def not_zero_shot(found: Findings, collection: str) -> str:
+    """How much of the collection, called so, was seen in training, in a sentence; nothing if none was."""
+    seen = [part for _, one in found.family.evaluations if (part := one.manifest.seen_in_training)]
+    queries, passages = (max((getattr(part, of) for part in seen), default=0) for of in ("queries", "passages"))
+    if not queries + passages:
+        return ""
+    return (
+        f"Not zero-shot: {queries:,} queries and {passages:,} answering passages of {collection} were seen in training."
+    )
 
 
 def versions() -> dict[str, str]:

@@ -6,7 +6,7 @@ What stands in a table is text that is ready to print; `frame` holds the numbers
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 import polars.selectors as cs
@@ -68,6 +68,11 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.heads):
                 raise InputError(f"table {self.name}: a row has {len(row)} cells, the head has {len(self.heads)}")
+
+
+def noted(table: Table, note: str) -> Table:
+    """A table with a note at the end of its caption, if there is one."""
+    return replace(table, caption=f"{table.caption} {note}") if note else table
 
 
 def as_csv(frame: pl.DataFrame) -> str:

@@ -79,7 +79,7 @@ class _Opened:
         return cls(sweep, store, open_encoder(sweep.encoder, store, options=sweep.options), apart, evaluations)
 
     def compared(self, progress: Progress = silent) -> _Opened:
-        """The same, with near copies of evaluated pictures counted among those that are trained on."""
+        """The same, with near copies of evaluated texts and pictures counted among those that are trained on."""
         return replace(self, training=self.training.compared(self.evaluations.values(), self.store, progress))
 
     def recipes(self) -> list[Recipe]:
@@ -140,8 +140,8 @@ def run_sweep(
         WriteError: If the cache cannot be written, such as on a full disk; what is finished is kept.
     """
     opened = _Opened.open(sweep, store).compared(progress)
-    for copies in opened.training.near_copies:
-        logger.warning("%s", copies.sentence())
+    for note in opened.training.notes():
+        logger.warning("%s", note)
     trained, merged = opened.recipes(), opened.merges()
     total = len(trained) + len(merged) + 1
     progress(WHOLE, 0, total)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.collections.contamination import MARKS
+from engine.collections.near_texts import NEAR_TEXTS, read_near_texts
 from engine.storage.digest import digest
 from engine.storage.store import SCHEMA_VERSION, Store, link_or_copy
 from engine.training.recipe import Recipe
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 RECIPE, TRAINING = "recipe.json", "training.json"
 
-_PAPERS = {"manifest.json", RECIPE, TRAINING, "README.md", MARKS}
+_PAPERS = {"manifest.json", RECIPE, TRAINING, "README.md", MARKS, NEAR_TEXTS}
 
 
 def checkpoint_key(recipe: Recipe) -> str:
@@ -32,13 +33,14 @@ def read_training(store: Store, key: str) -> dict[str, Any]:
 
     Returns:
         `losses` and `held_out` (pairs of step and loss), `steps` done, `composition` (of the realised batches; empty
-        where nothing was trained), `questions` trained on, `leaks`, `near_copies`, and `seconds` (of the process that
-        finished it).
+        where nothing was trained), `questions` trained on, `leaks`, `near_copies` (of pictures), `near_texts`, and
+        `seconds` (of the process that finished it).
 
     Raises:
         StoreError: If the file was damaged; training the recipe again makes it anew.
     """
-    return store.read_object("checkpoints", key, TRAINING)
+    near = read_near_texts(store.path("checkpoints", key))
+    return {**store.read_object("checkpoints", key, TRAINING), "near_texts": near}
 
 
 def write_recipe(folder: Path, recipe: Recipe) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.collections.contamination import MARKS
+from engine.collections.near_texts import NEAR_TEXTS
 from engine.errors import InputError
 from engine.storage.digest import file_digest
 from engine.storage.store import Store, link_or_copy
@@ -67,7 +68,7 @@ def average_folders(first: Path, second: Path, weight: float, folder: Path) -> N
     for name in names[0]:
         one, other, target = first / name, second / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if file_digest(one) == file_digest(other) or name.name == MARKS:
+        if file_digest(one) == file_digest(other) or name.name in (MARKS, NEAR_TEXTS):
             link_or_copy(one, target)
         elif name.suffix == _WEIGHTS:
             _average(one, other, weight, target)

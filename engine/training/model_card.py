@@ -18,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from engine.collections.catalog import COLLECTIONS, SHIPPED, published_as, shipped_folder
 from engine.collections.citations import bibtex
 from engine.collections.languages import is_tag
+from engine.collections.near_texts import in_words, read_near_texts
 from engine.collections.structures import SETTINGS
 from engine.encoders.catalog import ENCODERS
 from engine.encoders.encoder import SentenceEncoder
@@ -69,6 +70,7 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
         languages=made.languages,
         removed=[leak for leak in training.get("leaks", []) if leak["questions_removed"]],
         near_copies=training.get("near_copies", []),
+        near=_near_texts(folder),
         results=results,
         shown=_SHOWN,
         licences=made.licences,
@@ -95,6 +97,13 @@ def _template() -> Template:
         "metric_label": label,
     }
     return environment.get_template("model_card.md.j2")
+
+
+def _near_texts(folder: Path) -> list[str]:
+    """What nearly repeats texts of collections, a sentence for each."""
+    found = read_near_texts(folder)
+    told = (in_words(one["collection"], one["queries"], one["passages"], one["threshold"]) for one in found)
+    return [sentence[0].upper() + sentence[1:] for sentence in told if sentence]
 
 
 def _training(file: Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import numpy as np
 
 from engine.collections.contamination import MARKS, text_marks
 from engine.collections.digest import collection_digest
+from engine.collections.near_texts import write_near_texts
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.encoders.adjustment import LanguageAdjustment
@@ -288,6 +289,7 @@ class _Run:
             (folder / TRAINING).write_text(json.dumps(self._result(course)), encoding="utf-8")
             (folder / CARD).write_text(card_of(folder), encoding="utf-8")
             np.save(folder / MARKS, self._marks())
+            write_near_texts(folder, self.training.near_texts, self.encoder.folder)
 
     def _result(self, course: Course) -> dict[str, Any]:
         return {

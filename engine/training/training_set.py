@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.collections.contamination import Leak, remove_leaks
 from engine.collections.near_copies import NearCopies, near_copies
+from engine.collections.near_texts import NearTexts, find_near_texts
 from engine.collections.pictures import PICTURE
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -27,11 +28,13 @@ class TrainingSet:
         collection: The training collection, without the questions that leak.
         leaks: What it shared with each collection that is evaluated on.
         near_copies: Pictures of it that look like some of a collection that is evaluated on.
+        near_texts: Texts of it that nearly repeat some of a collection that is evaluated on.
     """
 
     collection: Collection
     leaks: tuple[Leak, ...] = ()
     near_copies: tuple[NearCopies, ...] = ()
+    near_texts: tuple[NearTexts, ...] = ()
 
     @classmethod
     def without_leaks(
@@ -53,15 +56,28 @@ class TrainingSet:
         return cls(kept, tuple(leaks))
 
     def compared(self, evaluations: Iterable[Collection], store: Store, progress: Progress = silent) -> TrainingSet:
-        """Look for near copies of evaluated pictures among those that are trained on; they stay.
+        """Look for near copies of evaluated texts and pictures among those that are trained on; they stay.
 
         Args:
             evaluations: What is evaluated on.
             store: Where the pictures' hashes are kept.
             progress: Told the pictures hashed of all.
         """
-        found = (near_copies(self.collection, evaluation, store, progress) for evaluation in evaluations)
-        return replace(self, near_copies=tuple(copies for copies in found if copies and copies.pictures))
+        others = list(evaluations)
+        found = (near_copies(self.collection, evaluation, store, progress) for evaluation in others)
+        pictures = tuple(copies for copies in found if copies and copies.pictures)
+        texts = tuple(find_near_texts(self.collection, evaluation) for evaluation in others)
+        return replace(self, near_copies=pictures, near_texts=texts)
+
+    def notes(self) -> list[str]:
+        """What a reader of the scores should know of it, a sentence each: what was left out, and near copies."""
+        removed = [
+            f"left out of training: {len(leak.questions):,} questions that are in {leak.collection} too"
+            for leak in self.leaks
+            if leak.questions
+        ]
+        texts = [found.sentence() for found in self.near_texts if found.example]
+        return [*removed, *texts, *(copies.sentence() for copies in self.near_copies)]
 
     def pair_counts(self) -> dict[tuple[str, str], int]:
         """How many questions can be drawn in each query language and passage language, where there is one."""

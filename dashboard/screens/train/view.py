@@ -8,7 +8,9 @@ from typing import Any
 import streamlit as st
 
 from dashboard import cached
+from dashboard.names import plain
 from engine.collections.catalog import DEMO_SETTINGS, SHIPPED, published_as
+from engine.collections.near_texts import in_words
 from engine.encoders.catalog import ENCODERS
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import DEFAULTS, Settings
@@ -138,7 +140,12 @@ def composition_in_words(training: dict[str, Any]) -> str:
     total = sum(batches.values())
     parts = ", ".join(f"{count} {kind} ({100 * count / total:.0f} %)" for kind, count in batches.items() if count)
     leaks = sum(leak["questions_removed"] for leak in training["leaks"])
+    copies = (
+        in_words(plain(one["collection"]), one["queries"], one["passages"], one["threshold"])
+        for one in training["near_texts"]
+    )
+    near = "".join(f" {sentence[0].upper()}{sentence[1:]}." for sentence in copies if sentence)
     return (
         f"{total} batches: {parts}, from {training['questions']:,} questions, in {training['seconds']:.1f} s. "
-        f"{leaks} questions were left out because they stand in a collection that is evaluated on."
+        f"{leaks} questions were left out because they are in a collection that is evaluated on too.{near}"
     )
