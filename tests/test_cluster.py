@@ -154,10 +154,18 @@ def test_a_scheduler_that_cannot_be_reached_is_one_line(
 ) -> None:
     monkeypatch.setattr(module, "_CONNECT_SECONDS", 0.5)
     run = runner(capsys, *one_recipe(sweep, steps=4))
-    for address in ("tcp://127.0.0.1:9", "udp://x:1", "tcp://no-such-host.invalid:8786"):
-        assert the_error(run("--scheduler", address)).startswith(f"scheduler {address}: cannot be reached")
+    for address in ("tcp://127.0.0.1:9", "udp://x:1", "tcp://no-such-host.invalid:8786", ""):
+        assert the_error(run("--scheduler", address)).startswith(f"scheduler '{address}': cannot be reached")
     assert "--jobs: a scheduler elsewhere" in the_error(run("--scheduler", "tcp://127.0.0.1:9", "--jobs", "2"))
     assert not list(store.root.glob("*/*"))
+
+
+def test_without_dask_it_says_what_to_install(
+    sweep: Sweep, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed.utils", None)
+    error = the_error(runner(capsys)(*one_recipe(sweep, steps=4), "--scheduler", "local"))
+    assert error.startswith("--scheduler needs Dask: pip install -c requirements.lock -r requirements-cluster.txt")
 
 
 def test_workers_of_another_version_are_refused(

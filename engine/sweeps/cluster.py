@@ -105,7 +105,7 @@ def connected(scheduler: str, store: Store, jobs: int = 1) -> Iterator[Cluster]:
         from distributed.utils import silence_logging_cmgr
     except ImportError as error:
         raise InputError(
-            "--scheduler needs Dask: pip install 'hybrid-batch-lab[cluster]', here and where workers run"
+            "--scheduler needs Dask: pip install -c requirements.lock -r requirements-cluster.txt, here and on workers"
         ) from error
     with contextlib.ExitStack() as held:
         held.enter_context(silence_logging_cmgr(logging.CRITICAL))
@@ -210,10 +210,12 @@ def _client(address: str) -> Iterator[Client]:
     from distributed import Client
 
     try:
+        if not address.strip():  # Dask would start a cluster of its own
+            raise ValueError("no address")
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
-            f"scheduler {address}: cannot be reached; give the address that `dask scheduler` shows, such as "
+            f"scheduler {address!r}: cannot be reached; give the address that `dask scheduler` shows, such as "
             "tcp://host:8786, or local"
         ) from error
     with client:
