@@ -27,7 +27,7 @@ def clip_folder(folder: Path, size: int = 16) -> Path:
         projection_dim=size,
     )
     CLIPModel(config).save_pretrained(folder)
-    letters = [*pre_tokenizers.ByteLevel.alphabet()]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())  # in another order each time
     words = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
     tokenizer = CLIPTokenizer({word: i for i, word in enumerate(words)}, [], model_max_length=20)
     images = CLIPImageProcessorPil(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
