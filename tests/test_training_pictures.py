@@ -148,12 +148,6 @@ def test_training_brings_captions_to_their_pictures_and_the_library_loads_it(col
     assert np.abs(expected - ours).max() < 1e-4
 
 
-def test_pictures_are_trained_by_the_head_alone(collection, clip, store):
-    encoder, training = open_encoder(str(clip), store), TrainingSet.without_leaks(collection, [])
-    with pytest.raises(InputError, match="method head"):
-        make_recipe(encoder, training, method="full", alpha=0.5)
-
-
 def test_keys_of_recipes_without_an_english_share_stay():
     recipe = recipe_of()
     assert "english_share" not in recipe.determinants()["settings"]

@@ -7,12 +7,8 @@ processes (`accelerate launch`) share out one batch and gather its vectors inste
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +22,7 @@ from engine.training.history import LOG_EVERY, Course, check_loss
 from engine.training.negatives import HardNegatives
 from engine.training.recipe import Recipe
 from engine.training.sampler import HybridBatchSampler
+from engine.training.states import last_state
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -34,60 +31,97 @@ if TYPE_CHECKING:
     from transformers import TrainerCallback
 
 
-def train_full(
-    encoder: SentenceEncoder,
-    rows: Dataset,
-    held_out: Dataset | None,
-    recipe: Recipe,
-    work: Path,
-    progress: Progress,
-    observe: Observer,
-) -> tuple[SentenceTransformer, Course]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What is trained, and on what.
+
+    Attributes:
+        model: The model, in float32, loaded after the recipe's seed was set.
+        rows: A row for each pair of steps times accumulation many batches, from `batch_rows` or `picture_rows`.
+        held_out: The same of questions that are not trained on: the loss on them is watched, the best state kept.
+        prompts: What is put before the texts of each column.
+        routes: Where a Router sends each column.
+        symmetric: Whether the loss runs both ways, as CLIP's.
+        pictures: What numbers in the rows stand for.
+    """
+
+    model: SentenceTransformer
+    rows: Dataset
+    held_out: Dataset | None
+    prompts: Mapping[str, str]
+    routes: Mapping[str, str]
+    symmetric: bool = False
+    pictures: Sequence[str] = ()
+
+    @classmethod
+    def of_texts(cls, encoder: SentenceEncoder, rows: Dataset, held_out: Dataset | None, recipe: Recipe) -> Task:
+        """A text encoder, trained on questions and passages."""
+        from transformers import set_seed
+
+        set_seed(recipe.seed)  # weights that the base does not have are drawn when it is loaded
+        roles = {name: "query" if name == "anchor" else "document" for name in rows.column_names}
+        prompts = {name: recipe.prompts[role] for name, role in roles.items()}
+        return cls(_trainable(encoder, recipe), rows, held_out, prompts, roles)
+
+
+def train_full(task: Task, recipe: Recipe, work: Path, progress: Progress, observe: Observer) -> Course:
     """Train all weights with InfoNCE over in-batch negatives, cosine, and AdamW; mixed precision on a GPU.
 
     Gradients are clipped to length 1; biases and the weights of normalisation layers do not decay.
 
     Args:
-        encoder: The base encoder.
-        rows: From `batch_rows`: a row for each pair of steps times accumulation many batches.
-        held_out: The same of questions that are not trained on: the loss on them is watched, the best state kept.
+        task: The model, which is trained in place, and its rows.
         recipe: Hyper-parameters.
         work: Folder of the run's states, from which an interrupted run goes on.
         progress: Told the steps done.
         observe: Told the loss every `LOG_EVERY` steps and whenever a state is saved.
 
     Returns:
-        The trained model, and how its training went.
+        How the training went.
 
     Raises:
         InputError: If the processes cannot share out a batch.
         TrainingError: If the loss is no longer finite.
     """
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import set_seed
 
-    arguments = _arguments(recipe, work, list(rows.column_names), watched=held_out is not None)
+    arguments, model = _arguments(task, recipe, work), task.model
     if recipe.settings.batch_size % arguments.world_size:
         raise InputError(
             f"batch size {recipe.settings.batch_size} came, but {arguments.world_size} processes share out a batch; "
             "choose one that their number divides"
         )
-    set_seed(recipe.seed)
-    model = _trainable(encoder, recipe)
-    gather = arguments.world_size > 1
+    both_ways = {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
     trainer = _trainer_class()(
         model=model,
         args=arguments,
-        train_dataset=rows,
-        eval_dataset=held_out,
-        loss=MultipleNegativesRankingLoss(model, scale=1 / recipe.settings.temperature, gather_across_devices=gather),
+        train_dataset=task.rows,
+        eval_dataset=task.held_out,
+        loss=MultipleNegativesRankingLoss(
+            model,
+            scale=1 / recipe.settings.temperature,
+            gather_across_devices=arguments.world_size > 1,
+            **(both_ways if task.symmetric else {}),
+        ),
         callbacks=[_watch(recipe, progress, observe)],
     )
-    trainer.train(resume_from_checkpoint=_last_state(work))
+    if task.pictures:
+        collator = trainer.data_collator
+        collator.preprocess_fn = _opening(collator.preprocess_fn, task.pictures)
+    trainer.train(resume_from_checkpoint=last_state(work))
     _check_finite(model, recipe)
     history = trainer.state.log_history
     losses, watched = ([(e["step"], e[name]) for e in history if name in e] for name in ("loss", "eval_loss"))
-    return model, Course(losses, watched, trainer.state.global_step)
+    return Course(losses, watched, trainer.state.global_step)
+
+
+def _opening(preprocess: Callable[..., Any], pictures: Sequence[str]) -> Callable[..., Any]:
+    """Open the pictures that numbers stand for, before a batch of them is prepared."""
+
+    def prepared(inputs: list[Any], **options: object) -> Any:  # noqa: ANN401 - sentence-transformers' features
+        return preprocess([pictures[one].open() if isinstance(one, int) else one for one in inputs], **options)
+
+    return prepared
 
 
 def batch_rows(collection: Collection, sampler: HybridBatchSampler, negatives: HardNegatives) -> Dataset:
@@ -109,40 +143,6 @@ def batch_rows(collection: Collection, sampler: HybridBatchSampler, negatives: H
     return Dataset.from_dict(columns)
 
 
-def is_main_process() -> bool:
-    """Whether this process is the one of several (`accelerate launch`) that writes; a process on its own is."""
-    return os.environ.get("RANK", "0") == "0"
-
-
-def wait_for_all() -> None:
-    """Let the processes that train together come to the same point."""
-    from torch import distributed
-
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.barrier()
-
-
-@contextmanager
-def alone_in(work: Path, recipe: Recipe) -> Iterator[None]:
-    """Keep a run's folder to this process, and those that it trains together with.
-
-    Raises:
-        TrainingError: If another process trains the same recipe.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(work / "lock")
-    try:
-        if is_main_process():
-            lock.acquire(timeout=0)
-    except Timeout as error:
-        raise TrainingError(f"{recipe.label}: another process is training it; wait for it, or stop it") from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def _trainable(encoder: SentenceEncoder, recipe: Recipe) -> SentenceTransformer:
     """A fresh copy of the base encoder's model in float32, which mixed precision needs."""
     fresh = SentenceEncoder(
@@ -156,11 +156,11 @@ def _trainable(encoder: SentenceEncoder, recipe: Recipe) -> SentenceTransformer:
     return fresh.model
 
 
-def _arguments(recipe: Recipe, work: Path, columns: list[str], *, watched: bool) -> Arguments:
+def _arguments(task: Task, recipe: Recipe, work: Path) -> Arguments:
     import torch
     from sentence_transformers import SentenceTransformerTrainingArguments
 
-    settings = recipe.settings
+    settings, watched = recipe.settings, task.held_out is not None
     cuda = torch.cuda.is_available()
     bf16 = cuda and torch.cuda.is_bf16_supported()
     arguments = SentenceTransformerTrainingArguments(
@@ -177,8 +177,8 @@ def _arguments(recipe: Recipe, work: Path, columns: list[str], *, watched: bool)
         use_cpu=not torch.accelerator.is_available(),
         bf16=bf16,
         fp16=cuda and not bf16,
-        prompts={name: recipe.prompts["query" if name == "anchor" else "document"] for name in columns},
-        router_mapping={name: "query" if name == "anchor" else "document" for name in columns},
+        prompts=dict(task.prompts),
+        router_mapping=dict(task.routes),
         batch_sampler=_in_order,
         dataloader_drop_last=True,
         accelerator_config={"split_batches": True},
@@ -259,23 +259,6 @@ def _watch(recipe: Recipe, progress: Progress, observe: Observer) -> TrainerCall
             stop_early(state, control)
 
     return Watch()
-
-
-def _last_state(work: Path) -> str | None:
-    """The last whole state of an interrupted run; what was being written when it was killed is cleared away."""
-
-    def step(state: Path) -> int:
-        return int(state.name.rpartition("-")[2])
-
-    for state in sorted(work.glob("checkpoint-*"), key=step, reverse=True):
-        try:
-            json.loads((state / "trainer_state.json").read_text(encoding="utf-8"))  # the trainer writes it last
-        except (OSError, ValueError):
-            if is_main_process():
-                shutil.rmtree(state, ignore_errors=True)
-        else:
-            return str(state)
-    return None
 
 
 def _check_finite(model: SentenceTransformer, recipe: Recipe) -> None:

@@ -1,13 +1,13 @@
 """Recipe -> checkpoint: an ordinary sentence-transformers folder in the store, with `recipe.json` and `training.json`.
 
 What the methods share is here. The methods themselves are `head.py` (a linear head on cached vectors) and `full.py`
-(all weights); what takes the language out of the vectors is `adjusted.py`.
+(all weights), for pictures with `towers.py` and `full_pictures.py`; what takes the language out of the vectors is
+`adjusted.py`, what cannot be trained `checks.py`.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,21 +30,19 @@ from engine.errors import InputError, TrainingError
 from engine.progress import Observer, Progress, silent, unobserved
 from engine.storage.digest import digest
 from engine.storage.store import Store
-from engine.training import full, head, towers
-from engine.training.adjusted import NAMES as ADJUSTED
+from engine.training import full, full_pictures, head, states, towers
 from engine.training.adjusted import adjusted_by
 from engine.training.captions import CaptionSampler
 from engine.training.checkpoint import TRAINING, checkpoint_key, copy_model, write_checkpoint, write_recipe
+from engine.training.checks import check_strategy, check_trainable
 from engine.training.head import Examples
 from engine.training.history import Course
 from engine.training.model_card import CARD, card_of
 from engine.training.negatives import HardNegatives
 from engine.training.recipe import DEFAULTS, SHARES_OF_THEIR_OWN, Method, Recipe, Settings, check_alpha
-from engine.training.sampler import STRATEGIES, HybridBatchSampler
+from engine.training.sampler import HybridBatchSampler
 from engine.training.training_set import TrainingSet, make_sampler
 from engine.training.use import write_use
-
-logger = logging.getLogger(__name__)
 
 
 def make_recipe(
@@ -74,21 +72,10 @@ def make_recipe(
     """
     if method not in DEFAULTS:
         raise InputError(f"method {method!r} is unknown; allowed are {', '.join(DEFAULTS)}")
-    _check_strategy(strategy, alpha)
+    check_strategy(strategy, alpha)
     if type(seed) is not int or not 0 <= seed < 2**32:
         raise InputError(f"seed must be an integer from 0 to {2**32 - 1}, got {seed!r}")
-    if encoder.max_length is not None:
-        raise InputError(f"encoder {encoder.name} was opened with a max length; give it in the settings instead")
-    if adjusted_by(strategy):
-        _check_adjustable(encoder, method, strategy)
-    if PICTURE in training.collection.languages:
-        _check_pictures(method, strategy, settings or DEFAULTS[method])
-    if encoder.is_adjusted:
-        raise InputError(f"encoder {encoder.name} is adjusted by language; train the encoder that it was made from")
-    if method == "full" and encoder.options.truncate_dim is not None:
-        raise InputError("method full trains all dimensions; leave --truncate-dim out, and give it to `evaluate`")
-    if encoder.similarity != "cosine":
-        logger.warning("%s is made for %s; training, and the checkpoint, use cosine", encoder.name, encoder.similarity)
+    check_trainable(encoder, training.collection, method, strategy, settings or DEFAULTS[method])
     settings, collection = settings or DEFAULTS[method], training.collection
     if strategy in SHARES_OF_THEIR_OWN:
         settings = replace(settings, english_share=None)
@@ -107,33 +94,6 @@ def make_recipe(
         encoder_name=encoder.name,
         collection_name=collection.name,
     )
-
-
-def _check_pictures(method: Method, strategy: str, settings: Settings) -> None:
-    if method != "head" or adjusted_by(strategy) or settings.hard_negatives or settings.hold_out:
-        raise InputError(
-            "pictures are trained by the method head, without adjustment, hard negatives or hold-out; leave these out"
-        )
-
-
-def _check_strategy(strategy: str, alpha: float | None) -> None:
-    adjusted = adjusted_by(strategy)
-    if strategy not in STRATEGIES and adjusted is None:
-        raise InputError(f"strategy {strategy!r} is unknown; allowed are {', '.join(STRATEGIES)}, {ADJUSTED}")
-    has_ratio = strategy == "hybrid" or (adjusted is not None and adjusted.head)
-    if has_ratio and alpha is None:
-        raise InputError(f"strategy {strategy} needs alpha, the share of monolingual batches, from 0 to 1")
-    if not has_ratio and alpha is not None:
-        raise InputError(f"strategy {strategy} has no alpha, got {alpha}; leave it out or use hybrid")
-
-
-def _check_adjustable(encoder: AnyEncoder, method: Method, strategy: str) -> None:
-    if method != "head":
-        raise InputError(f"strategy {strategy} works on finished vectors; use it with method head")
-    if encoder.similarity != "cosine" or encoder.options.truncate_dim is not None:
-        raise InputError(
-            f"strategy {strategy} needs whole vectors that are compared by cosine; leave --truncate-dim out"
-        )
 
 
 def train(
@@ -169,12 +129,12 @@ def train(
     run = _Run.prepare(recipe, encoder, training, store)
     if run.sampler is None:
         run.only_adjust(progress)
+    elif recipe.method == "full":
+        run.train_full(progress, observe)
     elif isinstance(run.sampler, CaptionSampler):
         run.train_maps(run.sampler, progress, observe)
-    elif recipe.method == "head":
-        run.train_head(progress, observe)
     else:
-        run.train_full(progress, observe)
+        run.train_head(progress, observe)
     return key
 
 
@@ -199,7 +159,7 @@ class _Run:
         if (adjusted := adjusted_by(recipe.strategy)) and not adjusted.head:
             return cls(recipe, encoder, store, whole, training, None, None, negatives, started)
         if PICTURE in whole.languages:
-            captions = CaptionSampler(whole, recipe, settings.steps)
+            captions = CaptionSampler(whole, recipe, settings.steps * settings.accumulate)
             return cls(recipe, encoder, store, whole, training, None, captions, negatives, started)
         kept, held_out = training.split(recipe)
         sampler = make_sampler(recipe, kept.collection, settings.steps * settings.accumulate)
@@ -218,11 +178,15 @@ class _Run:
 
     def train_maps(self, sampler: CaptionSampler, progress: Progress, observe: Observer) -> None:
         """Train the maps of both towers on captions and pictures."""
-        vectors = towers.tower_vectors(self.encoder, self.training.collection, self.store, progress)
-        locked = self.recipe.settings.lock_pictures
-        start = towers.starting_maps(self.encoder, vectors, sampler, locked=locked)
+        vectors, start = self._vectors_and_maps(sampler, progress)
         maps, course = towers.train_maps(vectors, sampler, self.recipe, start, progress, observe)
         self._write(lambda folder: towers.write_towers(self.encoder, folder, maps), course)
+
+    def _vectors_and_maps(self, sampler: CaptionSampler, progress: Progress) -> tuple[towers.Vectors, towers.Maps]:
+        """Vectors of captions and pictures, and the maps that their training starts from."""
+        vectors = towers.tower_vectors(self.encoder, self.training.collection, self.store, progress)
+        locked = self.recipe.settings.lock_pictures
+        return vectors, towers.starting_maps(self.encoder, vectors, sampler, locked=locked)
 
     def train_head(self, progress: Progress, observe: Observer) -> None:
         queries, documents, adjustment = self._vectors(progress)
@@ -259,25 +223,38 @@ class _Run:
         return queries, adjustment.apply(documents, of.corpus.languages, "document"), adjustment
 
     def train_full(self, progress: Progress, observe: Observer) -> None:
-        rows = full.batch_rows(self.training.collection, _present(self.sampler), self.negatives)
-        watched = full.batch_rows(*self.held_out, self.negatives) if self.held_out else None
         with self._states() as work:
-            model, course = full.train_full(_single(self.encoder), rows, watched, self.recipe, work, progress, observe)
-            if full.is_main_process():
-                self._write(lambda folder: model.save_pretrained(str(folder), create_model_card=False), course)
-        full.wait_for_all()
+            task, save = self._task(work, progress)
+            course = full.train_full(task, self.recipe, work, progress, observe)
+            if states.is_main_process():
+                self._write(save, course)
+        states.wait_for_all()
+
+    def _task(self, work: Path, progress: Progress) -> tuple[full.Task, Callable[[Path], None]]:
+        """What all weights are trained on, and how the model is saved."""
+        collection, recipe = self.training.collection, self.recipe
+        if isinstance(sampler := self.sampler, CaptionSampler):
+            start = full_pictures.starting_folder(
+                self.encoder, work, lambda: self._vectors_and_maps(sampler, progress)[1]
+            )
+            pictured = full_pictures.task_of_pictures(self.encoder, collection, sampler, recipe, start)
+            return pictured, lambda folder: full_pictures.save(pictured.model, folder, recipe)
+        rows = full.batch_rows(collection, _present(self.sampler), self.negatives)
+        watched = full.batch_rows(*self.held_out, self.negatives) if self.held_out else None
+        task = full.Task.of_texts(_single(self.encoder), rows, watched, recipe)
+        return task, lambda folder: task.model.save_pretrained(str(folder), create_model_card=False)
 
     @contextmanager
     def _states(self) -> Iterator[Path]:
         """The folder of the states that an interrupted run goes on from, until the run is at its end."""
         key = checkpoint_key(self.recipe)
-        with self.store.partial("checkpoints", key) as work, full.alone_in(work, self.recipe):
+        with self.store.partial("checkpoints", key) as work, states.alone_in(work, self.recipe):
             try:
                 yield work
             except (InputError, TrainingError):  # it would fail again
                 self.store.discard_partial("checkpoints", key)
                 raise
-            if full.is_main_process():
+            if states.is_main_process():
                 self.store.discard_partial("checkpoints", key)
 
     def _write(self, save: Callable[[Path], None], course: Course) -> None:
