@@ -101,7 +101,7 @@ def test_notes_go_to_standard_error(run, exported) -> None:
     assert (status, len(out.splitlines())) == (0, 1)
     assert [line.split(":")[0] for line in err.splitlines()] == [
         "The collection is not known",
-        "No frame `top` came with it",
+        "There is no frame `top` beside it",
     ]
 
 

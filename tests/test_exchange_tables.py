@@ -114,7 +114,7 @@ def test_without_anything_beside_it_the_collection_is_guessed_and_it_is_told(
     assert back.manifest.opened_as is None
     assert [note.split(":")[0] for note in found.notes] == [
         "The collection is not known",
-        "No frame `top` came with it",
+        "There is no frame `top` beside it",
     ]
     told = exchange.limits(back.manifest)
     assert told[-2:] == list(found.notes)

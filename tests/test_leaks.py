@@ -93,7 +93,7 @@ def test_exactly_the_questions_that_share_a_text_are_removed(training: Collectio
             if queries & asked or passages & candidates:
                 shared.add(question)
     if shared == set(training.queries.questions):
-        with pytest.raises(TrainingError, match="all of training stands in evaluation"):
+        with pytest.raises(TrainingError, match="all of training is in evaluation"):
             remove_leaks(training, evaluations)
         return
     kept, leaks = remove_leaks(training, evaluations)
@@ -172,12 +172,12 @@ def test_without_an_overlap_the_collection_stays_as_it_is(training: Collection, 
 
 def test_every_leaking_collection_is_named_when_nothing_is_left(training: Collection, evaluation: Collection) -> None:
     renamed = replace(training, name="a copy")
-    with pytest.raises(TrainingError, match="all of made up stands in a copy too; train on another collection"):
+    with pytest.raises(TrainingError, match="all of made up is in a copy too; train on another collection"):
         remove_leaks(training, [renamed, evaluation])
 
 
 def test_a_collection_leaks_into_itself_under_any_name(training: Collection) -> None:
-    with pytest.raises(TrainingError, match=r"all of made up stands in itself too; .*--allow-leaks"):
+    with pytest.raises(TrainingError, match=r"all of made up is in itself too; .*--allow-leaks"):
         TrainingSet.without_leaks(training, [replace(training, name="itself")])
     found = TrainingSet.without_leaks(training, [training], allowed=True)
     assert found.collection is training

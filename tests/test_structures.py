@@ -62,12 +62,12 @@ def test_a_collection_without_queries_or_candidates_is_refused():
 @pytest.mark.parametrize("languages", [("en", "de", "en"), ("en", "en", "de"), ("de", "fr", "fr")])
 def test_queries_that_are_not_in_the_blocks_of_the_languages_are_refused(languages: tuple[str, ...]):
     queries = Queries(("q", "r", "s"), languages, ("1?", "2?", "3?"))
-    assert "queries must stand in one block per language" in _fault(queries=queries)
+    assert "queries must be in one block per language" in _fault(queries=queries)
 
 
 def test_candidates_that_are_not_in_the_blocks_of_the_languages_are_refused():
     corpus = Corpus(("a", "a", "b", "b"), ("de", "en", "de", "en"), ("1", "2", "3", "4"))
-    assert "candidates must stand in one block per language" in _fault(corpus=corpus)
+    assert "candidates must be in one block per language" in _fault(corpus=corpus)
 
 
 def test_a_language_may_have_queries_only_or_candidates_only():
@@ -138,7 +138,7 @@ def test_every_second_paragraph_keeps_the_second_its_sentences_and_its_questions
 
 @pytest.mark.parametrize("step", [0, -1])
 def test_a_step_below_one_is_refused(tiny_collection: Collection, step: int):
-    with pytest.raises(InputError, match=rf"every: {step} came, a whole number from 1 is allowed"):
+    with pytest.raises(InputError, match=rf"every must be an integer >= 1, got {step}"):
         tiny_collection.every(step)
 
 

@@ -313,7 +313,7 @@ def test_what_leaks_into_any_evaluation_is_not_trained_on(root: Path, store: Sto
     run_sweep(sweep, store)
     [_, trained] = [one for one in evaluations(store) if one.manifest.collection.name == "overlapping"]
     assert trained.manifest.seen_in_training == SeenInTraining(queries=0, passages=0, threshold=THRESHOLD)
-    with pytest.raises(TrainingError, match="all of trained stands in copy too"):
+    with pytest.raises(TrainingError, match="all of trained is in copy too"):
         copy = str(write_xquad_r(tmp_path / "copy", made_up_collection(9, ("de", "en"))))
         run_sweep(replace(sweep, evaluations=(copy,)), store)
 

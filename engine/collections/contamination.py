@@ -26,9 +26,9 @@ class Leak:
 
     Attributes:
         collection: Name of the evaluation collection.
-        questions: Ids of the training questions with a query text, or an answering passage, that stands there too.
+        questions: Ids of the training questions with a query text, or an answering passage, that is there too.
         withheld: Texts of training candidates, in `plain` form, that must not be seen in training, not even as hard
-            negatives: those that stand there too, and those that answer one of the questions.
+            negatives: those that are there too, and those that answer one of the questions.
         query_texts: Different query texts in both.
         passage_texts: Different answering passages in both.
     """
@@ -106,7 +106,7 @@ def remove_leaks(training: Collection, evaluations: Iterable[Collection]) -> tup
     if len(shared) == len(set(training.queries.questions)):
         names = ", ".join(leak.collection for leak in leaks if leak.questions)
         raise TrainingError(
-            f"all of {training.name} stands in {names} too; train on another collection or split, or give "
+            f"all of {training.name} is in {names} too; train on another collection or split, or give "
             "--allow-leaks, and the scores will not be zero-shot"
         )
     return training.without_questions(shared), leaks

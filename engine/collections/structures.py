@@ -122,7 +122,7 @@ class Collection:
             if not len(part):
                 raise InputError(f"collection {self.name}: it has no {what}; check that its files are complete")
             if _block_order(part.languages) != tuple(code for code in self.languages if code in set(part.languages)):
-                raise InputError(f"collection {self.name}: {what} must stand in one block per language, in order")
+                raise InputError(f"collection {self.name}: {what} must be in one block per language, in order")
             if len({len(getattr(part, column.name)) for column in fields(part)}) != 1:
                 raise InputError(
                     f"collection {self.name}: the columns of its {what} differ in length; give one value a row"
@@ -189,7 +189,7 @@ class Collection:
                 leaving some out would separate a question's versions.
         """
         if step < 1:
-            raise InputError(f"every: {step} came, a whole number from 1 is allowed; 3 keeps a third of the paragraphs")
+            raise InputError(f"every must be an integer >= 1, got {step}; 3 keeps a third of the paragraphs")
         if step == 1:
             return self
         order = list(dict.fromkeys(self.corpus.passages))

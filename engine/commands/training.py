@@ -42,9 +42,7 @@ def add(commands: argparse._SubParsersAction) -> None:
         "or one that takes the language out of the vectors: centred, lir-1 ...; see README",
     )
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument(
-        "--eval", type=names, default=[], metavar="C[,C]", help="leave out of training what stands in these"
-    )
+    train.add_argument("--eval", type=names, default=[], metavar="C[,C]", help="leave out of training what is in these")
     _add_training(train)
     train.set_defaults(command=_train)
 

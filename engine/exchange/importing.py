@@ -212,7 +212,7 @@ def _ranks(file: Path, collection: _Searched | None, name: str | None) -> tuple[
     if _size_of_pool(ranks, top) > candidates:
         raise InputError(f"{file}: a rank or a position is above {candidates:,}, the candidates of the collection")
     if top.is_empty():
-        notes.append("No frame `top` came with it: what else was retrieved is not known.")
+        notes.append("There is no frame `top` beside it: what else was retrieved is not known.")
     called = name or sidecar.get("encoder", {}).get("name") or file.stem
     files = (file,) if top.is_empty() else (file, tables.beside(file))
     return Arrival(called, "frame of ranks", files, ranks, top, notes), known

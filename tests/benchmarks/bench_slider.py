@@ -44,13 +44,13 @@ _TEXTS = """({
     difference: document.querySelector('.st-key-difference')?.textContent,
 })"""
 
-_DRAWN = f"""() => Object.values({_TEXTS}).every(text => text?.match(/[0-9]/))
+DRAWN = f"""() => Object.values({_TEXTS}).every(text => text?.match(/[0-9]/))
     && document.querySelectorAll('[data-testid=stMetricValue]').length == 4
     && document.querySelectorAll('[class*=st-key-curve-] .main-svg .xy').length >= 4"""
 
 # Waits in the page itself, so that the times hold none of playwright's round trips. Rebuilt charts are empty for a
 # while: a text counts as soon as it holds numbers and differs from what it was.
-_STEP = f"""quiet => new Promise(done => {{
+STEP = f"""quiet => new Promise(done => {{
     const texts = () => ({_TEXTS}), before = texts(), times = {{}};
     let start, last;
     const observer = new MutationObserver(() => {{
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         views = [_first_view(browser, address) for _ in range(options.views)]
         steps = _steps(browser, address, options.steps)
         browser.close()
-    console.print(_table(steps))
+    console.print(table_of(steps))
     console.print("first view, s: " + ", ".join(f"{seconds:.2f}" for seconds in views))
     console.print(f"load of the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     return 0
@@ -105,18 +105,25 @@ def _site(url: str | None) -> Iterator[str]:
     if url:
         yield url.rstrip("/")
         return
+    with server() as (address, _):
+        yield address
+
+
+@contextmanager
+def server() -> Iterator[tuple[str, int]]:
+    """A dashboard of our own on the cache that is set: its address and its process; it ends with the block."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(APP), f"--server.port={port}", "--server.headless=true"]
-    server = subprocess.Popen(command, cwd=APP.parents[1], stdout=subprocess.DEVNULL)  # noqa: S603 - our own module
+    running = subprocess.Popen(command, cwd=APP.parents[1], stdout=subprocess.DEVNULL)  # noqa: S603 - our own module
     try:
         address = f"http://127.0.0.1:{port}"
         _wait_for(f"{address}/_stcore/health")
-        yield address
+        yield address, running.pid
     finally:
-        server.terminate()
-        server.wait(20)
+        running.terminate()
+        running.wait(20)
 
 
 def _wait_for(address: str) -> None:
@@ -135,7 +142,7 @@ def _first_view(browser: Browser, address: str) -> float:
     page = browser.new_context(viewport=VIEW).new_page()
     start = time.perf_counter()
     page.goto(address)
-    page.wait_for_function(_DRAWN, timeout=PATIENCE)
+    page.wait_for_function(DRAWN, timeout=PATIENCE)
     seconds = time.perf_counter() - start
     page.context.close()
     return seconds
@@ -146,7 +153,7 @@ def _steps(browser: Browser, address: str, count: int) -> np.ndarray:
     page = browser.new_context(viewport=VIEW).new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    page.wait_for_function(_DRAWN)
+    page.wait_for_function(DRAWN)
     page.wait_for_selector("[data-test-script-state=notRunning]")
     page.wait_for_timeout(3000)
     rows = []
@@ -158,13 +165,14 @@ def _steps(browser: Browser, address: str, count: int) -> np.ndarray:
 
 
 def _step(page: Page, key: str) -> dict[str, float]:
-    page.evaluate(f"() => {{ window.step = ({_STEP})({QUIET}); }}")
+    page.evaluate(f"() => {{ window.step = ({STEP})({QUIET}); }}")
     page.keyboard.press(key)
     times: dict[str, float] = page.evaluate("window.step")
     return times
 
 
-def _table(steps: np.ndarray) -> Table:
+def table_of(steps: np.ndarray) -> Table:
+    """Percentiles of the milliseconds of steps, (steps, parts)."""
     table = Table(title=f"{len(steps)} steps of the slider, ms from the key press")
     for column in ("until", "p50", "p95", "most"):
         table.add_column(column, justify="left" if column == "until" else "right")
