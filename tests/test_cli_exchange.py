@@ -113,7 +113,7 @@ def test_of_several_files_the_good_ones_are_imported_and_the_bad_ones_told(run, 
     assert [line.split(":")[0] for line in out.splitlines()] == ["imported", "imported"]
     first, last = err.splitlines()
     assert first == "not imported: r/Bad.json: must be the JSON object of an MTEB result, got a list"
-    assert last == "error: 1 files were not imported; the lines above say why"
+    assert last == "error: 1 file was not imported; the lines above say why"
     assert len(list(store.entries("imports"))) == 1
 
 

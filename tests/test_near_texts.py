@@ -108,7 +108,7 @@ def test_near_texts_are_told_and_trained_on(store: Store) -> None:
     training, evaluation = small("t"), small("e", harbour="harbor", bread="loaf", Bread="Rye", Brot="Toast", crew="ox")
     kept = TrainingSet.without_leaks(training, [evaluation]).compared([evaluation], store)
     [left_out, note] = kept.notes()
-    assert left_out == "left out of training: 1 questions that are in e too"
+    assert left_out == "left out of training: 1 question that is in e too"
     assert note.startswith("near copies: ")
     assert "of e (Jaccard similarity of character 5-grams at least 0.6), such as " in note
     assert note.endswith("; they are trained on all the same")

@@ -94,7 +94,9 @@ def _say_outcome(outcome: Outcome) -> None:
     for note in outcome.notes:
         err.print(note, soft_wrap=True)
     if outcome.faults:
-        raise InputError(f"{len(outcome.faults)} files were not imported; the lines above say why")
+        count = len(outcome.faults)
+        files = "1 file was" if count == 1 else f"{count:,} files were"
+        raise InputError(f"{files} not imported; the lines above say why")
     if not outcome.imported:
         raise InputError(f"nothing was imported; give {EXPECTED}")
 

@@ -72,7 +72,7 @@ class TrainingSet:
     def notes(self) -> list[str]:
         """What a reader of the scores should know of it, a sentence each: what was left out, and near copies."""
         removed = [
-            f"left out of training: {len(leak.questions):,} questions that are in {leak.collection} too"
+            f"left out of training: {_questions(len(leak.questions))} in {leak.collection} too"
             for leak in self.leaks
             if leak.questions
         ]
@@ -134,6 +134,10 @@ class TrainingSet:
         except InputError as error:
             raise InputError(f"hold_out: {share} of the passages cannot fill a batch ({error})") from error
         return kept, (watched, batches)
+
+
+def _questions(count: int) -> str:
+    return "1 question that is" if count == 1 else f"{count:,} questions that are"
 
 
 def make_sampler(recipe: Recipe, collection: Collection, batches: int) -> HybridBatchSampler:
