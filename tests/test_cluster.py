@@ -137,7 +137,7 @@ def test_an_interrupt_cancels_what_was_asked_for(
     command = [sys.executable, "-m", "engine", *one_recipe(sweep, steps=10**6), "--scheduler", processes.address]
     cache = {**os.environ, "HYBRID_BATCH_CACHE": str(tmp_path)}
     asked = subprocess.Popen(command, cwd=ROOT, env=cache, stderr=subprocess.PIPE, text=True)  # noqa: S603
-    wait_until(lambda: executing(client) and list(tmp_path.glob("ranks/*/ranks.parquet")))
+    wait_until(lambda: len(list(tmp_path.glob("embeddings/[!.]*"))) == 4 and executing(client))
     asked.send_signal(signal.SIGINT)
     _, err = asked.communicate(timeout=DEADLINE)
     assert asked.returncode == 130
@@ -146,7 +146,8 @@ def test_an_interrupt_cancels_what_was_asked_for(
     wait_until(lambda: not executing(client))
     assert not client.processing() or not any(client.processing().values())
     assert len(client.scheduler_info()["workers"]) == 2
-    assert not list(tmp_path.glob("*/.*"))
+    assert not list(tmp_path.glob("*/.making-*")), "what had been begun is gone"
+    assert not list(tmp_path.glob("runs/.*"))
 
 
 def test_a_scheduler_that_cannot_be_reached_is_one_line(
