@@ -214,7 +214,7 @@ def test_ranks_without_lists_or_texts_do_not_bring_a_page_down(tiny_collection, 
     exchange.import_file(file, store)
     for name in ("pairs", "bias", "examples", "explorer", "evaluate", "exchange"):
         open_page(name)
-    assert "No frame top came with it" in text_of(open_page("pairs"))
+    assert "There is no frame top beside it" in text_of(open_page("pairs"))
 
 
 def test_a_checkpoint_is_written_into_a_folder(tiny_collection, store, tmp_path) -> None:
