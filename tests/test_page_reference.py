@@ -80,3 +80,8 @@ def test_losses_that_ship_are_those_of_the_checkpoints(store: Store) -> None:
     rows = shipped.filter((pl.col("training") == "mlqa-r") & (pl.col("strategy") == "hybrid"))
     rows = rows.filter((pl.col("alpha") == 0.5) & (pl.col("seed") == 2))
     assert curves.filter(pl.col("what") == recipe.label)["loss"].to_list() == rows["loss"].to_list()
+
+
+def test_the_explorer_says_whether_it_holds_for_all_weights(started) -> None:
+    page = open_page()
+    assert "What heads show of alpha 1 against alpha 0 holds for all weights in multi mAP" in text_of(page)

@@ -11,7 +11,7 @@ import streamlit as st
 import engine
 from dashboard.cached.evaluations import FRAMES, changed_at, pairs, store
 from engine.storage import jobs
-from engine.sweeps import kept, results
+from engine.sweeps import all_weights, kept, results
 from engine.sweeps import losses as engine_losses
 from engine.sweeps.demos import DEMOS
 
@@ -81,6 +81,26 @@ def start_demo(collection: str = "demo", *, again: bool = False) -> jobs.Run:
     if earlier and earlier[0].state in ("failed", "stopped") and not again:
         return earlier[0]
     return jobs.start(command, store(), f"train the ratios of {collection}")
+
+
+def beside_all_weights(family: results.Family) -> all_weights.Both | None:
+    """Sweeps of all weights and of heads, with the encoder and the collections of a sweep; None if one is missing."""
+    shown, recipe = family.opened_as.collection, family.recipe
+    return all_weights.find(
+        [
+            one
+            for one in families()
+            if one.opened_as.collection == shown
+            and (one.recipe.encoder, one.recipe.collection_name) == (recipe.encoder, recipe.collection_name)
+        ]
+    )
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def all_weights_sentence(_both: all_weights.Both, states: tuple[str, str]) -> str | None:
+    """What the ends of the scale differ in for both, where that is kept."""
+    full, heads = (kept.read(family) for family in _both)
+    return None if full is None or heads is None else all_weights.sentence(full, heads)
 
 
 def losses(family: results.Family) -> pl.DataFrame:

@@ -14,7 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     actions = reference.add_subparsers(required=True, metavar="ACTION")
     build = actions.add_parser("build", help="choose hyper-parameters, run the sweeps, pack the results; hours")
     build.add_argument("--out", type=Path, metavar="DIR", help="default: engine/reference of this installation")
-    build.add_argument("--heads-only", action="store_true", help="leave out the sweep that trains all weights")
+    build.add_argument("--only", choices=["full", "heads"], help="build one part; the rest stays as it is")
     build.add_argument("--jobs", type=int, default=1, help="recipes at the same time")
     build.set_defaults(command=_build)
     text = actions.add_parser("text", help="write the results that ship with the project as Markdown")
@@ -24,14 +24,14 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def _build(options: argparse.Namespace) -> None:
     from engine.progress import unobserved
     from engine.storage.store import SHIPPED, Store
-    from engine.sweeps.reference import build
+    from engine.sweeps.reference import PARTS, build
 
     with options.progress() as progress:
         observe = getattr(progress, "observe", unobserved)
         lines = build(
             options.out or SHIPPED,
             Store(),
-            all_weights=not options.heads_only,
+            parts=[options.only] if options.only else PARTS,
             jobs=options.jobs,
             progress=progress,
             observe=observe,

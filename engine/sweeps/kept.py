@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from engine.errors import InputError
 from engine.escaping import markdown
@@ -91,8 +92,10 @@ def write(kept: Kept, family: Family, folder: Path) -> None:
     place.mkdir(parents=True)
     text = json.dumps({"of": state(family), "answer": kept.answer}, ensure_ascii=False)
     (place / _ANSWER).write_text(text, encoding="utf-8")
+    rounded = kept.comparisons.with_columns((cs.float() - cs.by_name("alpha")).cast(pl.Float32))  # half of all bytes
     for name in _FRAMES:
-        getattr(kept, name).write_parquet(place / f"{name}.parquet", compression="zstd", statistics=False)
+        frame = rounded if name == "comparisons" else getattr(kept, name)
+        frame.write_parquet(place / f"{name}.parquet", compression="zstd", compression_level=19, statistics=False)
 
 
 def read(family: Family) -> Kept | None:
@@ -109,7 +112,9 @@ def read(family: Family) -> Kept | None:
         values = json.loads((place / _ANSWER).read_text(encoding="utf-8"))
         if values["of"] != state(family):
             return None
-        frames = (pl.read_parquet(place / f"{name}.parquet") for name in _FRAMES)
+        frames = (
+            pl.read_parquet(place / f"{name}.parquet").with_columns(cs.float().cast(pl.Float64)) for name in _FRAMES
+        )
         return Kept(values["answer"], *frames)
     except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError) as error:
         raise InputError(f"{place}: cannot be read ({error}); install the project again") from error

@@ -47,7 +47,7 @@ def pack(members: Sequence[tuple[Recipe | None, Evaluation]], out: Path, place: 
         ranks, top = evaluation.ranks(), evaluation.top()
         folder = out / "ranks" / evaluation.key
         if not folder.is_dir():
-            packed = PackedAs(places=PLACES if _keeps_places(recipe) else 0, starts=starts)
+            packed = PackedAs(places=PLACES if _keeps_places(recipe, evaluation) else 0, starts=starts)
             _write(evaluation, (ranks, top), packed, models, (folder, place))
         if _is_model(recipe):
             models.append(_Model(evaluation.key, as_ranks(ranks), top_docs(top, PLACES)))
@@ -94,6 +94,12 @@ def _is_model(recipe: Recipe | None) -> bool:
     return recipe is None or (recipe.seed == 0 and recipe.alpha in (None, 0.5) and recipe.strategy != "merge")
 
 
-def _keeps_places(recipe: Recipe | None) -> bool:
-    """Whether an evaluation keeps its first places: one seed of each ratio, and what trains nothing at all."""
-    return recipe is None or (recipe.seed == 0 and recipe.strategy in ("hybrid", "centred", "centred-transductive"))
+def _keeps_places(recipe: Recipe | None, evaluation: Evaluation) -> bool:
+    """Whether an evaluation keeps its first places: one seed of each ratio, and what trains nothing at all.
+
+    Of a share of the paragraphs, heads keep none: they stand beside all weights by their scores.
+    """
+    opened = evaluation.manifest.opened_as
+    if recipe is None or (opened is not None and opened.every > 1):
+        return recipe is None or recipe.method == "full"
+    return recipe.seed == 0 and recipe.strategy in ("hybrid", "centred", "centred-transductive")

@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -45,6 +46,9 @@ THIRD = 3
 """All weights are evaluated on every third paragraph, beside heads on the same ones: encoding takes minutes."""
 
 _SHIPPED_SEEDS = 3
+Part = Literal["full", "heads"]
+PARTS: tuple[Part, ...] = ("full", "heads")
+"""What is built: all weights beside heads on every third paragraph, and the sweeps of heads in both directions."""
 _FULL = replace(DEFAULTS["full"], steps=150, batch_size=32, save_every=25)
 
 
@@ -75,7 +79,7 @@ def build(
     out: Path,
     store: Store,
     *,
-    all_weights: bool = True,
+    parts: Sequence[Part] = PARTS,
     jobs: int = 1,
     progress: Progress = silent,
     observe: Observer = unobserved,
@@ -88,8 +92,7 @@ def build(
     Args:
         out: `engine/reference`, or another folder.
         store: With XQuAD-R and MLQA-R fetched.
-        all_weights: Whether the sweeps on every third paragraph are made, of which one trains all weights: hours on a
-            CPU.
+        parts: What is built; the rest of what `out` holds stays. "full" takes hours on a CPU.
         jobs: How many recipes run at the same time.
         progress: Told each stage.
         observe: Told the losses (with one job only).
@@ -101,32 +104,50 @@ def build(
         InputError: If a collection is not fetched, or a recipe fails.
     """
     chosen = {training: _settings(training, out, store, progress) for training, _ in DIRECTIONS}
-    heads = [head_sweeps(*pair, chosen[pair[0]]) for pair in DIRECTIONS]
-    thirds = [(sweep,) for sweep in third_sweeps(chosen["mlqa-r"])] if all_weights else []
-    groups: list[tuple[Sweep, ...]] = [*thirds, *heads]
-    sweeps = [sweep for group in groups for sweep in group]
-    for sweep in sweeps:
+    thirds = third_sweeps(chosen["mlqa-r"])
+    groups: dict[Part, list[tuple[Sweep, ...]]] = {
+        "full": [thirds],
+        "heads": [head_sweeps(*pair, chosen[pair[0]]) for pair in DIRECTIONS],
+    }
+    wanted = [group for part in parts for group in groups[part]]
+    for sweep in (sweep for group in wanted for sweep in group):
         failures = run_sweep(sweep, store, workers=side_by_side(jobs), progress=progress, observe=observe)
         if failures:
             raise InputError(f"reference: {failures[0].label} failed: {failures[0].reason}")
-    for name in ("ranks", "judgements", "answers"):
-        shutil.rmtree(out / name, ignore_errors=True)
+    _clear(out, parts)
+    every = [group for part in PARTS for group in groups[part]]  # the app opens on the last
     losses = []
-    for place, group in enumerate(groups):
-        progress("pack", place, len(groups))
+    for done, group in enumerate(wanted):
+        progress("pack", done, len(wanted))
         made = [(sweep, recipe, one) for sweep in group for _, recipe, one in evaluated(sweep, store)]
-        pack(_members(made), out, place)
+        pack(_members(made), out, every.index(group))
         losses += [_losses(sweep, recipe, store) for sweep, recipe, _ in made if recipe and recipe.strategy != "merge"]
-    progress("pack", len(groups), len(groups))
-    curves = pl.concat(losses, how="vertical_relaxed").unique(maintain_order=True)
+    progress("pack", len(wanted), len(wanted))
+    kept_losses = [pl.read_parquet(out / LOSSES)] if (out / LOSSES).is_file() else []
+    curves = pl.concat([*kept_losses, *losses], how="vertical_relaxed")
+    curves = curves.unique(["checkpoint", "step"], keep="last", maintain_order=True)
     curves.write_parquet(out / LOSSES, compression="zstd", statistics=False)
     return list(_answers(out))
 
 
+def _clear(out: Path, parts: Sequence[Part]) -> None:
+    """Remove what is built anew."""
+    for evaluation in list(evaluations(Store(out))):
+        opened = evaluation.manifest.opened_as
+        part: Part = "full" if opened and opened.every == THIRD else "heads"
+        if part in parts:
+            shutil.rmtree(out / "ranks" / evaluation.key)
+    shutil.rmtree(out / "answers", ignore_errors=True)
+
+
 def _members(made: Sequence[tuple[Sweep, Recipe | None, Evaluation]]) -> list[tuple[Recipe | None, Evaluation]]:
     """What ships of the evaluations of sweeps on one collection, each once."""
-    members = {one.key: (recipe, one) for _, recipe, one in made}
-    return [(recipe, one) for recipe, one in members.values() if ships(recipe)]
+    members = {
+        one.key: (recipe, one)
+        for sweep, recipe, one in made
+        if ships(recipe) and (sweep.every == 1 or recipe is None or recipe.seed == 0)
+    }
+    return list(members.values())
 
 
 def _answers(out: Path) -> Iterator[str]:
@@ -140,15 +161,15 @@ def _answers(out: Path) -> Iterator[str]:
 def ships(recipe: Recipe | None) -> bool:
     """Whether an evaluation ships; the rest can be computed again, but would be too large.
 
-    All ratios of mixed batches ship with all seeds, and what trains nothing. Of the other strategies three seeds ship,
-    and one of heads on vectors of which some languages are left as they are.
+    All ratios of mixed batches ship with all seeds, and what trains nothing. Of merges and of heads on adjusted vectors
+    three seeds ship; one of x-x, of en-en, and of heads on vectors of which some languages are left as they are.
     """
     if recipe is None or recipe.strategy == "hybrid":
         return True
     adjusted = adjusted_by(recipe.strategy)
-    if adjusted is None or adjusted.head:
-        return recipe.seed < (1 if adjusted and not adjusted.transductive else _SHIPPED_SEEDS)
-    return True
+    if adjusted is None:
+        return recipe.seed < (_SHIPPED_SEEDS if recipe.strategy == "merge" else 1)
+    return not adjusted.head or recipe.seed < (_SHIPPED_SEEDS if adjusted.transductive else 1)
 
 
 def _settings(training: str, out: Path, store: Store, progress: Progress) -> Settings:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-import polars as pl
-
 from engine.errors import InputError
-from engine.sweeps import kept, prose
+from engine.sweeps import all_weights, kept
+from engine.sweeps.contrasts import contrast, ends
+from engine.sweeps.contrasts import points as in_points
 from engine.sweeps.reference import ENDS
-from engine.sweeps.results import Family, beside_ratios, curve, points, values
+from engine.sweeps.results import Family, beside_ratios, points, values
 from engine.training.adjusted import adjusted_by, is_head_on_adjusted, without_head
 
 _FIGURES = [(metric, setting) for metric in kept.MEASURES for setting in ("mono", "cross", "multi")]
@@ -46,7 +46,7 @@ def _sweep(family: Family, *, brief: bool) -> str:
     parts = [title, answers.answer, _table(["alpha", *_HEADER], _ratio_rows(family, answers, ENDS if brief else None))]
     parts.append(
         "± is half of the 95 % interval of the value, over questions and seeds. Differences between ratios are far "
-        f"more certain, since all answer the same questions. {_ends(answers, 'alpha')} {_detectable(answers)}"
+        f"more certain, since all answer the same questions. {ends(answers)} {_detectable(answers)}"
     )
     parts.append(_table(["beside the ratios", *_HEADER], _beside_rows(family, brief=brief)))
     return "\n\n".join([*parts, *([] if brief else _on_adjusted(answers))])
@@ -81,23 +81,11 @@ def _on_adjusted(answers: kept.Kept) -> Iterator[str]:
     labels = answers.contrasts["one"].unique().sort()
     for strategy in filter(is_head_on_adjusted, sorted({label.partition(",")[0] for label in labels})):
         plain = without_head(strategy)
-        adds = _contrast(answers, f"{strategy}, alpha = 0.5", plain, "map", "multi")
+        adds = contrast(answers, f"{strategy}, alpha = 0.5", plain, "map", "multi")
         yield (
-            f"**{strategy}** (a head trained after each language's mean was subtracted): {_ends(answers, strategy)} "
-            f"Against {plain} without a head, training at alpha = 0.5 changes multi mAP by {_points(adds)}."
+            f"**{strategy}** (a head trained after each language's mean was subtracted): {ends(answers, strategy)} "
+            f"Against {plain} without a head, training at alpha = 0.5 changes multi mAP by {in_points(adds)}."
         )
-
-
-def _ends(answers: kept.Kept, strategy: str) -> str:
-    """Alpha 1 against alpha 0 in every setting."""
-    prefix = "alpha" if strategy == "alpha" else f"{strategy}, alpha"
-    one, other = f"{prefix} = 1", f"{prefix} = 0"
-    parts = [
-        f"{setting} mAP {_points(_contrast(answers, one, other, 'map', setting))}"
-        for setting in ("mono", "cross", "multi")
-    ]
-    distance = _contrast(answers, one, other, "rank_distance", "multi")
-    return f"Alpha 1 against alpha 0: {', '.join(parts)}, rank distance {_ranks(distance)}."
 
 
 def _detectable(answers: kept.Kept) -> str:
@@ -111,54 +99,20 @@ def _detectable(answers: kept.Kept) -> str:
 
 def _all_weights(families: Sequence[Family]) -> str:
     """Full fine-tuning beside heads, on the same paragraphs."""
-    if len(families) < 2:
+    both = all_weights.find(families)
+    if both is None:
         return ""
-    rows = []
-    for family in sorted(families, key=lambda family: family.recipe.method, reverse=True):
-        means = [curve(points(family), column) for column in _COLUMNS]
-        for place, alpha in enumerate(means[0]["alpha"]):
-            cells = [_number(mean["mean"][place], column) for mean, column in zip(means, _COLUMNS, strict=True)]
-            rows.append([f"{family.recipe.method}, alpha {alpha:g}", *cells])
-    base = families[0].base
-    first = [] if base is None else [["untrained", *(_number(values(base)[column], column) for column in _COLUMNS)]]
-    full = next(family for family in families if family.recipe.method == "full")
-    settings = full.recipe.settings
+    rows = [
+        [row["what"], *(_number(row[column], column) for column in _COLUMNS)]
+        for row in all_weights.table(both, _COLUMNS).iter_rows(named=True)
+    ]
+    settings, part = both.full.recipe.settings, both.full.opened_as.every
     return (
-        f"### All weights\n\nThe same on every {families[0].opened_as.every}rd paragraph of XQuAD-R: heads, and all "
-        f"weights after {settings.steps} steps of {settings.batch_size} pairs (one seed).\n\n"
-        + _table(["method", *_HEADER], [*first, *rows])
-        + f"\n\n{_ends(_answers(full), 'alpha')}"
+        f"### All weights\n\nThe same on every {part}rd paragraph of {both.full.opened_as.collection}: heads, and all "
+        f"weights after {settings.steps} steps of {settings.batch_size} pairs (one seed each).\n\n"
+        + _table(["method", *_HEADER], rows)
+        + f"\n\n{all_weights.sentence(_answers(both.full), _answers(both.heads))}"
     )
-
-
-def _contrast(answers: kept.Kept, one: str, other: str, measure: str, setting: str) -> dict[str, float | None]:
-    rows = answers.contrasts.filter(
-        (pl.col("one") == one)
-        & (pl.col("other") == other)
-        & (pl.col("measure") == measure)
-        & (pl.col("setting") == setting)
-    )
-    if rows.height != 1:
-        raise InputError(f"reference: {one} against {other} was not tested; build it again")
-    return rows.select("difference", "low", "high", "p").row(0, named=True)
-
-
-def _points(contrast: dict[str, float | None]) -> str:
-    """A difference in points, with its interval and whether it is significant."""
-    return _difference(contrast, 100, "+.1f", " points")
-
-
-def _ranks(contrast: dict[str, float | None]) -> str:
-    return _difference(contrast, 1, "+.0f", "")
-
-
-def _difference(contrast: dict[str, float | None], scale: float, pattern: str, unit: str) -> str:
-    value, low, high = (contrast[name] for name in ("difference", "low", "high"))
-    if value is None or low is None or high is None:
-        return "unknown"
-    told = prose.told_apart(contrast["p"], low, high)
-    text = f"{scale * value:{pattern}}{unit} ({scale * low:{pattern}} to {scale * high:{pattern}}"
-    return f"{text})".replace("-", "−") if told else f"{text}; not significant)".replace("-", "−")
 
 
 def _with_interval(row: dict[str, float], column: str) -> str:

@@ -55,4 +55,5 @@ def explore() -> None:
 
 
 explore()
+sweeps.draw_all_weights(family)
 sweeps.draw_losses(family)

@@ -6,10 +6,11 @@ import polars as pl
 import streamlit as st
 
 from dashboard import access, cached, widgets
+from dashboard.cached import sweeps as sweep_data
 from dashboard.cached import uncertainty
 from dashboard.names import plain
 from engine import figures
-from engine.sweeps import results
+from engine.sweeps import all_weights, kept, results
 
 
 def pick_family(demo: str | None = None) -> results.Family:
@@ -94,6 +95,39 @@ def answer(family: results.Family, points: pl.DataFrame) -> str:
     if curve.is_empty():
         return f"No ratio of **{plain(family.label)}** is evaluated on {plain(family.collection)} yet."
     return uncertainty.answer(family, curve["seeds"].max())
+
+
+_COLUMNS = {
+    "mono_map": "mono mAP",
+    "cross_map": "cross mAP",
+    "multi_map": "multi mAP",
+    "rank_distance": "rank distance",
+}
+
+
+def draw_all_weights(family: results.Family) -> None:
+    """Whether what heads show holds when all weights are trained, where both were measured on the same paragraphs."""
+    both = sweep_data.beside_all_weights(family)
+    if both is None:
+        return
+    with st.expander("Does it hold when all weights are trained?"):
+        told = sweep_data.all_weights_sentence(both, (kept.state(both.full), kept.state(both.heads)))
+        if told is not None:
+            st.markdown(told)
+        digits = {column: "%.0f" if column == "rank_distance" else "%.3f" for column in _COLUMNS}
+        st.dataframe(
+            all_weights.table(both, list(_COLUMNS)),
+            hide_index=True,
+            column_config={
+                "what": "",
+                **{name: st.column_config.NumberColumn(title, format=digits[name]) for name, title in _COLUMNS.items()},
+            },
+        )
+        settings = both.full.recipe.settings
+        st.caption(
+            f"{plain(both.full.collection)}, {settings.steps} steps of {settings.batch_size} pairs for all weights. "
+            "A short training: longer ones may differ."
+        )
 
 
 def draw_losses(family: results.Family) -> None:
