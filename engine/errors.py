@@ -1,4 +1,4 @@
-"""What can go wrong for a user: each error is one line that says what came, what is allowed, what to do."""
+"""What can go wrong for a user: each error is one line that says what was given, what is allowed, what to do."""
 
 
 class EngineError(Exception):

@@ -160,7 +160,7 @@ def test_every_setting_can_be_given_and_what_is_not_is_the_methods(run: Run, mon
         (["--strategy", "x-x", "--alpha", "0"], ["strategy x-x has no alpha"]),
         (["--strategy", "y-y"], ["strategy 'y-y' is unknown", "hybrid", "x-x-mono"]),
         (["--method", "half", "--alpha", "0"], ["--method", "'half'", "head"]),
-        (["--alpha", "0", "--batch-size", "100"], ["batch size 100 came, at most 10 is allowed"]),
+        (["--alpha", "0", "--batch-size", "100"], ["batch size must be at most 10 with strategy hybrid, got 100"]),
         (["--alpha", "0", "--batch-size", "1"], ["batch_size must be an integer >= 2, got 1"]),
         (["--alpha", "0", "--steps", "0"], ["steps must be an integer >= 1, got 0"]),
         (["--alpha", "0", "--seed", "-1"], ["got -1"]),

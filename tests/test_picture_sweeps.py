@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
 
 from engine.bias import candidates_of, suite
-from engine.collections.pictures import PICTURE
+from engine.collections.pictures import PICTURE, Picture
+from engine.encoders.resolve import open_encoder
 from engine.evaluation.evaluate import evaluations, open_evaluated
 from engine.evaluation.summary import summarise
 from engine.ranks.metrics import per_query
@@ -21,6 +25,8 @@ from engine.storage.store import Store
 from engine.sweeps import picture_answer
 from engine.sweeps.results import Family, by_english_share, families, points
 from engine.sweeps.uncertainty import UNTRAINED, System, evaluation_sums, resample_family, systems
+from engine.training.model_card import card_of
+from engine.training.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +138,32 @@ def test_without_parallel_captions_nothing_is_said_of_rank_distance(found) -> No
     text = picture_answer.answer("web", {name: without_distance(one) for name, one in found.items()}, 2, 10)
     assert "rank distance" not in text
     assert " against " in text or " does not differ significantly from " in text
+
+
+def test_a_model_card_of_pictures_speaks_of_captions_and_pictures(picture_store: Store) -> None:
+    stored = list(evaluations(picture_store))
+    [folder] = [
+        folder
+        for folder in (picture_store.root / "checkpoints").iterdir()
+        if (recipe := Recipe.from_dict(json.loads((folder / "recipe.json").read_text()))).alpha == 0.5
+        and (recipe.seed, recipe.settings.english_share) == (0, None)
+    ]
+    card = card_of(folder, stored)
+    assert "An encoder of captions in many languages and of pictures" in card
+    assert "| held | this checkpoint |" in card
+    assert "caption-picture R@1" in card
+    assert "12 pictures were trained on, in ar, de, en." in card
+    assert "question" not in card.partition("## Citation")[0]
+
+
+def test_the_code_of_the_card_gives_the_vectors_that_were_evaluated(picture_store: Store, tmp_path: Path) -> None:
+    folder = next((picture_store.root / "checkpoints").iterdir())
+    [code] = re.findall(r"```python\n(.*?)```", card_of(folder), re.DOTALL)
+    Image.new("RGB", (32, 32), (120, 30, 200)).save(tmp_path / "dog.png")
+    code = code.replace("PATH OR HUB ID OF THIS FOLDER", str(folder)).replace("dog.png", str(tmp_path / "dog.png"))
+    made: dict[str, object] = {}
+    exec(code, made)  # noqa: S102 - our own card
+    encoder = open_encoder(folder.name, picture_store)
+    expected = encoder.encode(["a dog's face", "ein Hundegesicht"], "query")
+    assert np.abs(np.asarray(made["captions"]) - expected).max() < 1e-5
+    assert np.abs(np.asarray(made["pictures"]) - encoder.encode([Picture(tmp_path / "dog.png")], "query")).max() < 1e-5

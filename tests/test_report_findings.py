@@ -219,7 +219,7 @@ def test_a_sweep_is_found_by_its_key_or_collection(family: Family) -> None:
     for asked, message in (
         (("0" * 32,), "no sweep with key '0{32}'; there are"),
         ((None, "xquad-r"), "no sweep with collection 'xquad-r'"),
-        (("",), "2 keys begin so"),
+        (("",), "the prefix matches 2 sweeps"),
     ):
         with pytest.raises(InputError, match=message):
             find_family([other, family], *asked)

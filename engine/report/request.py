@@ -71,7 +71,7 @@ def find_family(found: Sequence[Family], key: str | None = None, collection: str
         collection: Only sweeps evaluated on this collection; None for any.
 
     Raises:
-        InputError: If there is none, or several keys begin so.
+        InputError: If no key or several keys begin with it.
     """
     if not found:
         raise InputError(
@@ -90,7 +90,7 @@ def find_family(found: Sequence[Family], key: str | None = None, collection: str
         )
         raise InputError(f"no sweep with {asked}; there are {known}")
     if key is not None and len(fitting) > 1:
-        raise InputError(f"sweep {key!r}: {len(fitting)} keys begin so; there are {known}")
+        raise InputError(f"sweep {key!r}: the prefix matches {len(fitting)} sweeps; there are {known}")
     return fitting[-1]
 
 

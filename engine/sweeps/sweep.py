@@ -78,7 +78,7 @@ class Sweep:
                 "sweep: at least one ratio or baseline, one seed and one collection to evaluate on are needed"
             )
         if self.english_shares and self.settings is not None and self.settings.english_share is not None:
-            raise InputError("sweep: one English share or several came; give --english-share or --english-shares")
+            raise InputError("sweep: --english-share and --english-shares were both given; give one of them")
         if self.merges and not {0.0, 1.0} <= set(self.alphas):
             raise InputError("sweep: merging needs the ratios 0 and 1 among the alphas")
 

@@ -88,8 +88,8 @@ def train_full(task: Task, recipe: Recipe, work: Path, progress: Progress, obser
     arguments, model = _arguments(task, recipe, work), task.model
     if recipe.settings.batch_size % arguments.world_size:
         raise InputError(
-            f"batch size {recipe.settings.batch_size} came, but {arguments.world_size} processes share out a batch; "
-            "choose one that their number divides"
+            f"batch size must be a multiple of the {arguments.world_size} processes that share a batch, got "
+            f"{recipe.settings.batch_size}"
         )
     both_ways = {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
     trainer = _trainer_class()(

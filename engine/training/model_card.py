@@ -17,14 +17,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from engine.collections.catalog import COLLECTIONS, SHIPPED, published_as, shipped_folder
 from engine.collections.citations import bibtex
+from engine.collections.gallery import GALLERY
 from engine.collections.languages import is_tag
 from engine.collections.near_texts import in_words, read_near_texts
+from engine.collections.pictures import PICTURE
 from engine.collections.structures import SETTINGS
 from engine.encoders.catalog import ENCODERS
 from engine.encoders.encoder import SentenceEncoder
+from engine.encoders.towers import PICTURE_TOWER, TEXT, TwoTowers, is_towers
 from engine.errors import InputError
 from engine.evaluation.evaluate import Evaluation
 from engine.ranks.metrics import label
+from engine.ranks.picture_scores import DIRECTIONS
 from engine.training.adjusted import adjusted_by
 from engine.training.recipe import FULL_ONLY, OF_PICTURES, Recipe
 
@@ -36,8 +40,12 @@ _TAGS = {
 }
 _FREE = "CC0 1.0"
 _UNKNOWN = "unknown"
+_ABOUT: dict[str, str] = {**SHIPPED, **{str(name): about for name, about in GALLERY.items()}}
+_COMES_WITH = {name: _FREE if name in SHIPPED else "CC BY 4.0" for name in _ABOUT}
 
 logger = logging.getLogger(__name__)
+_ORDER = (*DIRECTIONS, *SETTINGS)
+_SHOWN_OF_PICTURES = (("caption-picture", "hit@1"), ("picture-caption", "hit@1"), ("multi", "map"))
 _SHOWN = (("mono", "map"), ("cross", "map"), ("multi", "map"), ("mono", "hit@1"), ("cross", "hit@1"))
 
 
@@ -65,14 +73,15 @@ def card_of(folder: Path, evaluations: Iterable[Evaluation] = ()) -> str:
         base=made.base,
         batches={kind: count for kind, count in training.get("composition", {}).get("batches", {}).items() if count},
         source=published_as(name),
-        shipped=SHIPPED.get(name),
+        shipped=_ABOUT.get(name),
         questions=training.get("questions"),
         languages=made.languages,
         removed=[leak for leak in training.get("leaks", []) if leak["questions_removed"]],
         near_copies=training.get("near_copies", []),
         near=_near_texts(folder),
         results=results,
-        shown=_SHOWN,
+        pictured=made.has_pictures,
+        shown=made.shown,
         licences=made.licences,
         licence=made.licence,
         bibtex=bibtex(["hybrid-batch", "lareqa"]),
@@ -138,10 +147,20 @@ class _Made:
         name = self.recipe.collection_name
         drawn = self.training.get("composition", {}).get("pairs")
         if drawn:
-            return sorted({row[side] for row in drawn for side in ("query_lang", "doc_lang")})
+            return sorted({row[side] for row in drawn for side in ("query_lang", "doc_lang")} - {PICTURE})
         files = COLLECTIONS[name].files if name in COLLECTIONS else ()
         found = [Path(file).stem for file in files or (shipped_folder(name).iterdir() if name in SHIPPED else ())]
         return sorted(code for code in found if is_tag(code))
+
+    @property
+    def has_pictures(self) -> bool:
+        """Whether it was trained on captions and pictures."""
+        return any(row["doc_lang"] == PICTURE for row in self.training.get("composition", {}).get("pairs", ()))
+
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """Settings and metrics of the table of results."""
+        return _SHOWN_OF_PICTURES if self.has_pictures else _SHOWN
 
     @property
     def base(self) -> str | None:
@@ -156,7 +175,7 @@ class _Made:
         """Licence of the training collection, and of the base encoder."""
         name, base = self.recipe.collection_name, self.recipe.encoder_name
         source = published_as(name)
-        data = source.licence if source else _FREE if name in SHIPPED else _UNKNOWN
+        data = source.licence if source else _COMES_WITH.get(name, _UNKNOWN)
         return data, ENCODERS[base].licence if base in ENCODERS else _UNKNOWN
 
     @property
@@ -181,17 +200,24 @@ def _results(made: _Made, folder: Path, evaluations: list[Evaluation]) -> list[_
     """The latest evaluation of the checkpoint on each collection, and the base encoder's on the same ones."""
     if not evaluations:
         return []
-    own = SentenceEncoder(folder, made.recipe.label).fingerprint
+    own = _fingerprint(folder)
     found: dict[tuple[str, bool], _Result] = {}
     for evaluation in evaluations:
         seen, encoder = evaluation.manifest.seen_in_training, evaluation.manifest.encoder
         as_trained = encoder.prompts == made.recipe.prompts and encoder.max_length is None
         if as_trained and encoder.fingerprint in (own, made.recipe.encoder):
             trained, on = encoder.fingerprint == own, evaluation.manifest.collection
-            scores = evaluation.figures()["settings"]
+            figures = evaluation.figures()
+            scores = figures["settings"] | figures.get("pictures", {})
             found[on.digest, trained] = _Result(on.name, trained, scores, evaluation.key, seen.texts if seen else 0)
     names = {digest: row.collection for (digest, trained), row in found.items() if trained}
     return [found[at] for at in sorted(found, key=lambda at: (names.get(at[0], ""), at)) if at[0] in names]
+
+
+def _fingerprint(folder: Path) -> str:
+    if is_towers(folder):
+        return TwoTowers(*(SentenceEncoder(folder / part, part) for part in (TEXT, PICTURE_TOWER))).fingerprint
+    return SentenceEncoder(folder, folder.name).fingerprint
 
 
 def _front_matter(made: _Made, results: list[_Result]) -> str:
@@ -211,8 +237,8 @@ def _front_matter(made: _Made, results: list[_Result]) -> str:
         )
         for row in results
         if row.trained
-        for setting, metric in sorted(_SHOWN, key=lambda shown: SETTINGS.index(shown[0]))
-        if row.scores[setting][metric] is not None
+        for setting, metric in sorted(made.shown, key=lambda shown: _ORDER.index(shown[0]))
+        if setting in row.scores and row.scores[setting][metric] is not None
     ]
     data = ModelCardData(
         license=tag or "other",

@@ -159,7 +159,7 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Recipe:
-        """The recipe whose `dataclasses.asdict` came.
+        """The recipe that `dataclasses.asdict` turned into these values.
 
         Raises:
             InputError: If the values are not those of a recipe.

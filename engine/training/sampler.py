@@ -149,7 +149,7 @@ class HybridBatchSampler:
     def batch(self, i: int) -> Batch:
         """Draw batch i, which depends on the seed and i only; InputError if the run has none."""
         if not 0 <= i < self.batches:
-            raise InputError(f"batch {i} came, the run has {self.batches}; 0 to {self.batches - 1} are allowed")
+            raise InputError(f"batch must be from 0 to {self.batches - 1}, got {i}")
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(i,)))
         if self.alpha is None:
             kind, pool = "mixed", self._pools["mixed"][0]
@@ -216,8 +216,8 @@ class HybridBatchSampler:
         largest, kind = min((max(pool.capacity for pool in pools), kind) for kind, pools in self._pools.items())
         if self.batch_size > largest:
             raise InputError(
-                f"batch size {self.batch_size} came, at most {largest} is allowed with strategy {self.strategy}: no "
-                f"more different passages can fill a {kind} batch; choose a smaller one, or a larger collection"
+                f"batch size must be at most {largest} with strategy {self.strategy}, got {self.batch_size}: no more "
+                f"different passages can fill a {kind} batch; choose a smaller one, or a larger collection"
             )
 
 
@@ -274,7 +274,7 @@ def _check_values(strategy: str, alpha: float, batch_size: int, batches: int, se
         raise InputError(f"strategy {strategy!r} is unknown; allowed are {', '.join(STRATEGIES)}")
     for what, share in (("alpha", alpha), ("tau", tau)):
         if not 0 <= share <= 1:  # also refuses NaN
-            raise InputError(f"{what}: {share} came, a number from 0 to 1 is allowed")
+            raise InputError(f"{what} must be a number from 0 to 1, got {share}")
     for what, number, least in (("batch size", batch_size, 2), ("batches", batches, 1), ("seed", seed, 0)):
         if number < least:
-            raise InputError(f"{what}: {number} came, a whole number from {least} is allowed")
+            raise InputError(f"{what} must be an integer >= {least}, got {number}")
