@@ -15,6 +15,7 @@ from engine.sweeps.prose import (
     gain_of_training,
     in_words,
     recommendation,
+    smallest_detectable,
 )
 
 finite = st.floats(-0.5, 0.5, allow_nan=False)
@@ -192,3 +193,11 @@ def test_a_baseline_is_held_against_the_best_ratio() -> None:
         "Without any training, projecting out each language's first directions (lir-2) scores **0.501** (not "
         "significantly different from the best ratio) in multi mAP"
     )
+
+
+def test_the_smallest_detectable_difference_is_the_median_in_points_or_ranks() -> None:
+    frame = choice({0.0: True, 0.5: True, 1.0: False}, 0.0)
+    ranks = frame.with_columns(detectable=pl.Series([None, 30.0, 50.0]))
+    text = smallest_detectable({"multi mAP": (frame, False), "rank distance": (ranks, True)})
+    assert text.endswith("4 times in 5: multi mAP 2.0 points, rank distance 40.")
+    assert smallest_detectable({"multi mAP": (frame.head(1), False)}) == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plotly.graph_objects as go
+import polars as pl
 import streamlit as st
 
 from dashboard.cached import uncertainty
@@ -29,12 +30,23 @@ def curve(family: Family, column: str, metric: str, beside: figures.Beside) -> g
     return _curve(family, kept.state(family), column, metric, beside, repr(beside))
 
 
+def choice(family: Family, column: str, metric: str) -> pl.DataFrame:
+    """Which ratio is best in a column of the points; frame of `significance.select`.
+
+    Args:
+        family: The sweep.
+        column: Which column.
+        metric: The metric that is shown, so that no other need be drawn.
+    """
+    setting, _, measure = ("multi", "", column) if column == "rank_distance" else column.partition("_")
+    return uncertainty.selection(family, metric, measure, setting)
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _curve(
     _family: Family, state: str, column: str, metric: str, _beside: figures.Beside, beside_text: str
 ) -> go.Figure:
-    setting, _, measure = ("multi", "", column) if column == "rank_distance" else column.partition("_")
-    chosen = uncertainty.selection(_family, metric, measure, setting)
+    chosen = choice(_family, column, metric)
     figure = figures.ratio_curve(points(_family.key), column, selection=chosen, beside=_beside)
     figure.update_layout(margin={"l": LEFT, "r": RIGHT})
     figure.update_xaxes(range=SPAN, automargin="height")

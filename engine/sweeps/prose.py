@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
 from engine.significance.bootstrap import LEAST_SEEDS
@@ -163,6 +164,24 @@ def _beside(lead: Difference) -> str:
     low, high = sorted((100 * abs(lead.low or 0), 100 * abs(lead.high or 0)))
     side = "higher" if lead.value > 0 else "lower"
     return f"{score} ({100 * abs(lead.value):.1f} points {side} than the best ratio, 95 %: {low:.1f} to {high:.1f})"
+
+
+def smallest_detectable(choices: Mapping[str, tuple[pl.DataFrame, bool]]) -> str:
+    """How large a difference from the best ratio must be to be found, in a sentence; empty where nothing is known.
+
+    Args:
+        choices: By the scores' names, frames of `significance.select` over the ratios, and whether the score is in
+            ranks; else its differences are told in points (hundredths).
+    """
+    parts = []
+    for name, (choice, in_ranks) in choices.items():
+        known = choice["detectable"].drop_nulls()
+        if len(known):
+            middle = float(np.median(known.to_numpy()))
+            parts.append(f"{name} {middle:.0f}" if in_ranks else f"{name} {100 * middle:.1f} points")
+    if not parts:
+        return ""
+    return f"The smallest difference from the best ratio that would be found 4 times in 5: {', '.join(parts)}."
 
 
 def recommendation(choice: pl.DataFrame) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import median
 
 from engine.errors import InputError
-from engine.sweeps import all_weights, kept
+from engine.sweeps import all_weights, kept, prose
 from engine.sweeps.contrasts import contrast, ends
 from engine.sweeps.contrasts import points as in_points
 from engine.sweeps.reference import ENDS
@@ -89,12 +88,10 @@ def _on_adjusted(answers: kept.Kept) -> Iterator[str]:
 
 
 def _detectable(answers: kept.Kept) -> str:
-    parts = []
-    for setting in ("mono", "cross", "multi"):
-        frame = answers.selection("map", setting)
-        if frame is not None and frame["detectable"].count():
-            parts.append(f"{setting} {100 * median(frame['detectable'].drop_nulls()):.1f}")
-    return f"Smallest difference from the best ratio that would be found, in points of mAP: {', '.join(parts)}."
+    frames = {setting: answers.selection("map", setting) for setting in ("mono", "cross", "multi")}
+    return prose.smallest_detectable(
+        {f"{setting} mAP": (frame, False) for setting, frame in frames.items() if frame is not None}
+    )
 
 
 def _all_weights(families: Sequence[Family]) -> str:

@@ -11,7 +11,7 @@ from dashboard.names import plain
 from dashboard.screens.examples import view as examples
 from dashboard.screens.explorer import marker
 from dashboard.screens.explorer.family import listed
-from dashboard.screens.explorer.scores import scores_of
+from dashboard.screens.explorer.scores import RANK_DISTANCE, scores_of
 from dashboard.screens.explorer.sides import Side
 from engine import figures
 from engine.published import paper_points
@@ -81,6 +81,10 @@ def draw_curves(family: results.Family, points: pl.DataFrame, alpha: float, metr
         "whose bar reaches it does not differ significantly from the best "
         "(95 % interval of the paired difference). Each axis has its own range; a lower rank distance is less biased."
     )
+    choices = {
+        name: (curves.choice(family, column, metric), column == RANK_DISTANCE) for column, name in columns.items()
+    }
+    st.caption(prose.smallest_detectable(choices))
     _draw_others(family, points, columns)
 
 
