@@ -124,7 +124,7 @@ def test_rows_that_are_left_out_are_counted_on_standard_error(ready: Run, tmp_pa
         (["--encoder", "tiny/en.json"], ["tiny/en.json"]),
         (["--top-k", "0"], ["top k", "0", ">= 1"]),
         (["--top-k", "many"], ["--top-k", "'many'"]),
-        (["--every", "0"], ["every", "0", "from 1"]),
+        (["--every", "0"], ["every must be an integer >= 1, got 0"]),
         (["--max-length", "2"], ["max length must be an integer >= 4, got 2"]),
         (["--truncate-dim", "0"], ["truncate dim", "integer >= 1", "got 0"]),
         (["--dtype", "int8"], ["--dtype", "'int8'", "bfloat16"]),

@@ -77,7 +77,7 @@ def test_a_sweep_is_a_grid_of_ratios_and_shares_and_its_baselines_stand_once(cli
 
 
 def test_one_share_and_several_are_not_given_together(clip):
-    with pytest.raises(InputError, match="--english-share or --english-shares"):
+    with pytest.raises(InputError, match="--english-share and --english-shares were both given"):
         grid(clip, settings=replace(HYPER, english_share=0.5))
     with pytest.raises(InputError, match=r"english share must be a number from 0 to 1, got 1\.5"):
         grid(clip, english_shares=(1.5,))

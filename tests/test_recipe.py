@@ -32,7 +32,7 @@ OTHER = {
     "encoder_name": "another",
     "collection_name": "another",
 }
-OTHER_SETTINGS = Settings(7, 8, 0.5, 0.5, 0.5, 0.5, 1, 0.5, 64, 2, 0.5, 2, 5, 0.5, True)
+OTHER_SETTINGS = Settings(7, 8, 0.5, 0.5, 0.5, 0.5, 1, 0.5, 64, 2, 0.5, 2, 5, 0.5, True, 0.5)
 
 
 @pytest.fixture(scope="module")

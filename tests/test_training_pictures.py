@@ -83,6 +83,56 @@ def test_shares_follow_the_sizes():
         language_shares(sizes[:1], codes[:1], 0.0, 0.5)
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_caption_pairs_are_two_captions_of_each_picture_in_different_languages(collection, alpha):
+    sampler = CaptionSampler(collection, recipe_of(alpha=alpha, caption_pairs=0.4), 300)
+    queries = collection.queries
+    subjects, pairs = np.array(collection.corpus.passages), 0
+    for batch in sampler:
+        if batch.kind != "cross":
+            continue
+        pairs += 1
+        first, second = (subjects[rows] for rows in (batch.queries, batch.documents))  # rows of queries are the items
+        assert (first == second).all()
+        assert len(set(first)) == 4
+        spoken = [[queries.languages[row] for row in rows] for rows in (batch.queries, batch.documents)]
+        assert all(a != b and PICTURE not in (a, b) for a, b in zip(*spoken, strict=True))
+        codes = [[collection.languages[i] for i in of] for of in (batch.query_languages, batch.document_languages)]
+        assert codes == spoken
+    assert pairs / 300 == pytest.approx(0.4, abs=0.1)
+    assert sampler.composition()["batches"]["cross"] == pairs
+
+
+def test_without_caption_pairs_batches_and_keys_are_those_of_before(collection):
+    plain, zero = (CaptionSampler(collection, recipe_of(seed=5, **more), 4) for more in ({}, {"caption_pairs": 0.0}))
+    assert all(np.array_equal(a.queries, b.queries) for a, b in zip(plain, zero, strict=True))
+    assert "caption_pairs" not in recipe_of().determinants()["settings"]
+    assert recipe_of(caption_pairs=0.2).determinants()["settings"]["caption_pairs"] == 0.2
+
+
+def test_caption_pairs_need_parallel_captions(tmp_path):
+    alone = builders.picture_collection(tmp_path, {"en": 2}, 6)
+    with pytest.raises(InputError, match=r"caption pairs: 0 pictures have captions in two languages"):
+        CaptionSampler(alone, recipe_of(caption_pairs=0.5), 3)
+
+
+def test_caption_pairs_bring_captions_of_two_languages_together(collection, clip, store):
+    encoder = open_encoder(str(clip), store)
+    training = TrainingSet.without_leaks(collection, [])
+    hyper = Settings(steps=80, batch_size=6, learning_rate=0.01, caption_pairs=0.95)
+    key = train(make_recipe(encoder, training, alpha=0.5, settings=hyper), encoder, training, store)
+    others = CaptionSampler(collection, recipe_of(seed=9, batch_size=6, caption_pairs=0.95), 40)
+    pairs = [batch for batch in others if batch.kind == "cross"]
+
+    def loss(of):
+        """InfoNCE from one caption to the other, on average over other batches than were trained on."""
+        vectors = embed(of, "query", collection.queries.texts, store)
+        scores = [torch.from_numpy(vectors[batch.queries] @ vectors[batch.documents].T) / 0.05 for batch in pairs]
+        return np.mean([torch.nn.functional.cross_entropy(one, torch.arange(6)).item() for one in scores])
+
+    assert loss(open_encoder(key, store)) < loss(encoder)
+
+
 def test_too_large_a_batch_is_refused(collection):
     with pytest.raises(InputError, match="at most 8, got 9"):
         CaptionSampler(collection, recipe_of(batch_size=9), 3)

@@ -247,10 +247,11 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         "--method", choices=["head", "full"], default="head", help="head: seconds on a CPU; full: a GPU's work"
     )
     kinds = {"learning_rate": float, "weight_decay": float, "temperature": float, "tau": float, "warmup": float}
-    kinds["english_share"] = float
+    kinds |= {"english_share": float, "caption_pairs": float}
     for name in (
         *("steps", "batch_size", "learning_rate", "weight_decay", "temperature", "tau", "hard_negatives"),
         *("warmup", "max_length", "accumulate", "hold_out", "patience", "save_every", "english_share"),
+        "caption_pairs",
     ):
         kind = float if name == "hold_out" else kinds.get(name, int)
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, help="default: the method's")

@@ -1,7 +1,8 @@
 """Which caption-picture pairs stand in which batch.
 
 A batch is monolingual if all its captions are in one language, else mixed: every pair's caption is in a language of its
-own draw. No picture is twice in a batch, so no caption of a picture is a negative of it, in any language. numpy only.
+own draw. A batch of caption pairs, where they are asked for, has two captions of each picture, in different languages.
+No picture is twice in a batch, so no caption of a picture is a negative of it, in any language. numpy only.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class CaptionSampler:
 
     Args:
         collection: Captions and pictures.
-        recipe: Strategy, alpha, seed, batch size, tau and English share.
+        recipe: Strategy, alpha, seed, batch size, tau, English share and share of caption pairs.
         batches: Batches in the run.
 
     Raises:
@@ -88,6 +89,8 @@ class CaptionSampler:
         self.shares = language_shares(self.exists.sum(axis=0), self.pairs.languages, tau, english)
         self._mono = self.shares * (self.exists.sum(axis=0) >= self.batch_size)
         self._mixed = np.flatnonzero((self.exists * self.shares).any(axis=1))
+        self.caption_pairs = settings.caption_pairs
+        self._parallel = np.flatnonzero(((self.exists * self.shares) > 0).sum(axis=1) > 1)
         self._check()
 
     def __len__(self) -> int:
@@ -99,6 +102,8 @@ class CaptionSampler:
     def batch(self, i: int) -> Batch:
         """Draw batch i, which depends on the seed and i only."""
         rng = np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(i,)))
+        if self.caption_pairs and rng.random() < self.caption_pairs:
+            return self._of_captions(rng)
         kind: Kind = "mono" if rng.random() < self.alpha else "mixed"
         if kind == "mono":
             language = rng.choice(len(self._mono), p=self._mono / self._mono.sum())
@@ -106,29 +111,41 @@ class CaptionSampler:
             languages = np.full(self.batch_size, language)
         else:
             drawn = rng.choice(self._mixed, self.batch_size, replace=False)
-            bounds = np.cumsum(self.exists[drawn] * self.shares, axis=1)
-            points = rng.random((self.batch_size, 1)) * bounds[:, -1:]
-            languages = (bounds <= points).sum(axis=1)
-        cells = drawn, languages
-        captions = self.pairs.starts[cells] + rng.integers(self.pairs.counts[cells])
+            languages = _draw_languages(self.exists[drawn] * self.shares, rng)
         pictured = np.full(self.batch_size, self.pairs.languages.index(PICTURE))
-        return Batch(self.pairs.captions[captions], self.pairs.pictures[drawn], languages, pictured, kind)
+        return Batch(self._captions(drawn, languages, rng), self.pairs.pictures[drawn], languages, pictured, kind)
+
+    def _of_captions(self, rng: np.random.Generator) -> Batch:
+        """A batch of kind "cross": two captions of each picture, both as rows of the collection's queries."""
+        drawn = rng.choice(self._parallel, self.batch_size, replace=False)
+        weights = self.exists[drawn] * self.shares
+        first = _draw_languages(weights, rng)
+        weights[np.arange(self.batch_size), first] = 0.0
+        second = _draw_languages(weights, rng)
+        one, other = (self._captions(drawn, languages, rng) for languages in (first, second))
+        return Batch(one, other, first, second, "cross")
+
+    def _captions(self, drawn: np.ndarray, languages: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A caption of each picture in its language, as rows of the collection's queries."""
+        cells = drawn, languages
+        rows: np.ndarray = self.pairs.captions[self.pairs.starts[cells] + rng.integers(self.pairs.counts[cells])]
+        return rows
 
     def composition(self, upto: int | None = None) -> dict[str, Any]:
         """What the first `upto` batches (by default all) are made of, as `HybridBatchSampler.composition` tells."""
         kinds = {"mono": 0, "cross": 0, "mixed": 0}
-        counts = np.zeros(len(self.pairs.languages), np.int64)
+        counts = np.zeros((len(self.pairs.languages),) * 2, np.int64)
         for i in range(self.batches if upto is None else upto):
             batch = self.batch(i)
             kinds[batch.kind] += 1
-            np.add.at(counts, batch.query_languages, 1)
+            np.add.at(counts, (batch.query_languages, batch.document_languages), 1)
         languages, sizes = self.pairs.languages, self.exists.sum(axis=0)
         small = np.flatnonzero((sizes > 0) & (sizes < self.batch_size) & (self.alpha > 0))
         return {
             "batches": kinds,
             "pairs": [
-                {"query_lang": languages[a], "doc_lang": PICTURE, "pairs": int(counts[a])}
-                for a in np.flatnonzero(counts)
+                {"query_lang": languages[a], "doc_lang": languages[b], "pairs": int(counts[a, b])}
+                for a, b in zip(*np.nonzero(counts), strict=True)
             ],
             "excluded": {languages[a]: int(sizes[a]) for a in small},
         }
@@ -141,6 +158,19 @@ class CaptionSampler:
                 f"batch size must be at most {most}, got {self.batch_size}: no more different pictures can fill a "
                 "batch; choose a smaller one, or a larger collection"
             )
+        if self.caption_pairs and self.batch_size > len(self._parallel):
+            raise InputError(
+                f"caption pairs: {len(self._parallel)} pictures have captions in two languages that are drawn, a batch "
+                f"needs {self.batch_size}; leave --caption-pairs out, or choose a smaller batch"
+            )
+
+
+def _draw_languages(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A language for each row, int64 (rows,), with probabilities in proportion to weights (rows, languages)."""
+    bounds = np.cumsum(weights, axis=1)
+    points = rng.random((len(weights), 1)) * bounds[:, -1:]
+    drawn: np.ndarray = (bounds <= points).sum(axis=1)
+    return drawn
 
 
 def language_shares(

@@ -61,10 +61,13 @@ def task_of_pictures(
         folder: The model that the training starts from, of `starting_folder`.
 
     Raises:
-        InputError: If the picture side is to be locked and cannot be told from the text side.
+        InputError: If the picture side is to be locked and cannot be told from the text side, or caption pairs are
+            asked for.
     """
     from transformers import set_seed
 
+    if recipe.settings.caption_pairs:
+        raise InputError("caption pairs are trained with --method head; leave --caption-pairs out for all weights")
     set_seed(recipe.seed)
     model = load(ModelFolder(folder), "float32", trust_remote_code=encoder.options.trust_remote_code)
     routed = _router(model)

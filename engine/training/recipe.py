@@ -30,6 +30,8 @@ class Settings:
             languages (collections of pictures only).
         lock_pictures: Whether the picture side stays as it is and only the text side is trained (Zhai et al. 2022;
             collections of pictures only).
+        caption_pairs: Probability that a batch has two captions of each picture, in different languages, in place of a
+            caption and the picture (collections of pictures only).
         hold_out: Share of the questions on which the loss is watched, 0 for none.
         patience: Looks at the held-out loss without improvement after which training stops.
         save_every: Steps between looks at the held-out loss, and between the states that `full` resumes from.
@@ -50,6 +52,7 @@ class Settings:
     save_every: int = 100
     english_share: float | None = None
     lock_pictures: bool = False
+    caption_pairs: float = 0.0
 
     def __post_init__(self) -> None:
         """Check every number; equal numbers are written alike, so that they give the same key."""
@@ -79,6 +82,7 @@ _NUMBERS: dict[str, tuple[str, Callable[[float], bool]]] = {
     "tau": ("from 0 to 1", lambda value: 0 <= value <= 1),
     "warmup": ("from 0 to 1", lambda value: 0 <= value <= 1),
     "hold_out": ("from 0 to below 1", lambda value: 0 <= value < 1),
+    "caption_pairs": ("from 0 to below 1", lambda value: 0 <= value < 1),
 }
 
 DEFAULTS: dict[Method, Settings] = {
@@ -91,7 +95,7 @@ DEFAULTS: dict[Method, Settings] = {
 FULL_ONLY = ("warmup", "max_length", "accumulate")
 """Settings that the method `head` has no use for."""
 
-OF_PICTURES: dict[str, object] = {"english_share": None, "lock_pictures": False}
+OF_PICTURES: dict[str, object] = {"english_share": None, "lock_pictures": False, "caption_pairs": 0.0}
 """Settings of collections of pictures alone, and what they are for all others."""
 
 SHARES_OF_THEIR_OWN: dict[str, float | None] = {"en-en": 1.0, "x-x": None}
@@ -152,9 +156,10 @@ class Recipe:
     @property
     def family_label(self) -> str:
         """What to call all that differ from it in ratio, seed and strategy alone."""
-        share, locked = self.settings.english_share, self.settings.lock_pictures
+        share, pairs, locked = self.settings.english_share, self.settings.caption_pairs, self.settings.lock_pictures
         parts = [f"{self.encoder_name}, {self.method} on {self.collection_name}"]
         parts += [] if share is None else [f"English share {share:g}"]
+        parts += [f"caption pairs {pairs:g}"] if pairs else []
         return ", ".join([*parts, *(["pictures locked"] if locked else [])])
 
     @classmethod

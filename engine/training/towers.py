@@ -117,11 +117,10 @@ def train_maps(
         optimiser = torch.optim.AdamW(changes, lr=settings.learning_rate, weight_decay=settings.weight_decay)
         target = torch.arange(settings.batch_size)
         for step, batch in enumerate(sampler, 1):
+            towers = (0, 0) if batch.kind == "cross" else (0, 1)  # of two captions, or of a caption and a picture
             texts, shown = (
-                normalize(torch.from_numpy(part.take(rows)) @ (base + change).T)
-                for part, rows, base, change in zip(
-                    vectors, (batch.queries, batch.documents), starts, changes, strict=True
-                )
+                normalize(torch.from_numpy(vectors[tower].take(rows)) @ (starts[tower] + changes[tower]).T)
+                for tower, rows in zip(towers, (batch.queries, batch.documents), strict=True)
             )
             scores = texts @ shown.T / settings.temperature
             loss = (cross_entropy(scores, target) + cross_entropy(scores.T, target)) / 2
