@@ -264,7 +264,7 @@ def test_sweep_that_is_stopped_says_that_it_goes_on_from_there(sweep: Run, monke
         (["--seeds", "-1"], ["got -1"]),
         (["--eval", ","], ["one collection to evaluate on"]),
         (["--eval", "held,nothing"], ["collection 'nothing'"]),
-        (["--every", "0"], ["every: 0 came"]),
+        (["--every", "0"], ["every must be an integer >= 1, got 0"]),
         (["--alphas", "0,0.5", "--merge"], ["merging needs the ratios 0 and 1"]),
         (["--baselines", "z-z"], ["strategy 'z-z' is unknown"]),
         (["--eval", "trained/../trained", "--train", "held", "--every", "9"], ["has no queries"]),

@@ -400,7 +400,7 @@ def test_only_every_n_th_paragraph_is_evaluated_on(root: Path, store: Store) -> 
         ({"baselines": ("x-x-x",)}, ["strategy 'x-x-x' is unknown"]),
         ({"method": "half"}, ["method 'half' is unknown"]),
         ({"seeds": (-1,)}, ["got -1"]),
-        ({"every": 0}, ["every: 0 came"]),
+        ({"every": 0}, ["every must be an integer >= 1, got 0"]),
         ({"encoder": "nothing"}, ["encoder 'nothing'"]),
         ({"training": "nothing"}, ["collection 'nothing'"]),
         ({"evaluations": ("nothing",)}, ["collection 'nothing'"]),
