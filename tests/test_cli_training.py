@@ -123,7 +123,7 @@ def test_square_brackets_in_names_are_printed_as_they_are(run: Run, root: Path, 
     assert "failed: [bold]bert, head on [bold]trained, lir-40, seed 0: " in err
 
 
-GIVEN = Settings(7, 8, 0.5, 0.25, 0.125, 0.75, 1, 0.5, 64, 2, 0.4, 5, 9, 0.3, True)
+GIVEN = Settings(7, 8, 0.5, 0.25, 0.125, 0.75, 1, 0.5, 64, 2, 0.4, 5, 9, 0.3, True, 0.2)
 
 
 def as_option(name: str, value: object) -> list[str]:
