@@ -61,7 +61,7 @@ def listed(family: results.Family) -> cached.Listed:
 
 _DEMOS = {
     "demo": "in eleven languages, a few seconds a ratio",
-    "gallery": "drawings with captions in 14 languages; they are encoded first, which takes about a minute",
+    "gallery": "drawings with captions in 14 languages; the first three ratios take about a minute",
 }
 
 
