@@ -235,7 +235,9 @@ def test_a_local_cluster_gives_the_same(sweep: Sweep, tmp_path: Path) -> None:
     assert run_sweep(few, store) == []
     expected = content(store.root)
     shutil.rmtree(store.root)
+    environment = dict(os.environ)
     with connected("local", store) as workers:
         assert workers.size == 1
         assert run_sweep(few, store, workers=workers) == []
     assert content(store.root) == expected
+    assert dict(os.environ) == environment  # what the workers were given does not stay here

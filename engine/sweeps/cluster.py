@@ -223,6 +223,18 @@ def _client(address: str) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Put the process's environment back at the end: Dask leaves what it sets for the workers that it starts."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
 def _local(jobs: int) -> Iterator[str]:
     """The address of a scheduler on the loopback, with workers that share the processors."""
     import dask
@@ -231,6 +243,7 @@ def _local(jobs: int) -> Iterator[str]:
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     with (
+        _environment_kept(),
         dask.config.set({"distributed.nanny.pre-spawn-environ": dict.fromkeys(names, threads)}),
         LocalCluster(
             n_workers=jobs,
