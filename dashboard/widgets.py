@@ -189,6 +189,14 @@ def selection_table(choice: pl.DataFrame) -> None:
     )
 
 
+def score_columns(columns: dict[str, str]) -> dict[str, object]:
+    """How a table shows columns of `results.points`: their titles, and as many digits as figures have."""
+    return {
+        column: st.column_config.NumberColumn(title, format="%.0f" if column == "rank_distance" else "%.3f")
+        for column, title in columns.items()
+    }
+
+
 def text_in(code: str, text: str) -> str:
     """A text as HTML, marked with its language and direction; a picture as a thumbnail."""
     if isinstance(text, Picture):

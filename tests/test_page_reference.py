@@ -14,7 +14,7 @@ from engine.storage.store import SHIPPED, Store
 from engine.sweeps import kept
 from engine.sweeps.losses import FILE, losses
 from engine.sweeps.results import families
-from tests.pages import APP, chart, open_page, text_of
+from tests.pages import APP, chart, chart_keys, open_page, text_of
 
 PAGES = ("explorer", "pairs", "bias", "examples", "report", "published", "clip", "train", "evaluate", "exchange")
 FIRST_VIEW_SECONDS = 30
@@ -66,7 +66,10 @@ def test_a_baseline_can_be_compared_with(started) -> None:
 
 
 def test_the_loss_of_every_shipped_ratio_is_drawn(started) -> None:
-    drawn = {trace["name"] for trace in chart(open_page(), "losses")["data"]}
+    page = open_page()
+    assert "losses" not in chart_keys(page)  # drawn when it is asked for
+    page.session_state["losses-open"] = True
+    drawn = {trace["name"] for trace in chart(page.run(), "losses")["data"]}
     assert {f"alpha {alpha:g}" for alpha in (0, 0.5, 1)} <= {name.rpartition(", ")[2] for name in drawn}
 
 

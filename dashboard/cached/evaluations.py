@@ -80,11 +80,13 @@ def top(key: str) -> pl.DataFrame:
     return engine.find_evaluation(store(), key).top()
 
 
+@st.cache_resource(max_entries=FRAMES, show_spinner=False)
 def ranks_of_pool(key: str) -> pl.DataFrame:
     """The ranks of the queries that the pool is asked with, which is where bias is measured."""
     return engine.find_evaluation(store(), key).asked_of_pool(ranks(key))
 
 
+@st.cache_resource(max_entries=8, show_spinner=False)
 def top_of_pool(key: str) -> pl.DataFrame:
     """The first k of the pool of these queries."""
     return engine.find_evaluation(store(), key).asked_of_pool(top(key))

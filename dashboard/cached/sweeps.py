@@ -11,8 +11,10 @@ import streamlit as st
 import engine
 from dashboard.cached.evaluations import FRAMES, changed_at, pairs, store
 from engine.storage import jobs
-from engine.sweeps import all_weights, kept, results
+from engine.sweeps import all_weights as beside
+from engine.sweeps import kept, results
 from engine.sweeps import losses as engine_losses
+from engine.sweeps.all_weights import Both
 from engine.sweeps.demos import DEMOS
 
 logger = logging.getLogger(__name__)
@@ -83,10 +85,10 @@ def start_demo(collection: str = "demo", *, again: bool = False) -> jobs.Run:
     return jobs.start(command, store(), f"train the ratios of {collection}")
 
 
-def beside_all_weights(family: results.Family) -> all_weights.Both | None:
+def beside_all_weights(family: results.Family) -> Both | None:
     """Sweeps of all weights and of heads, with the encoder and the collections of a sweep; None if one is missing."""
     shown, recipe = family.opened_as.collection, family.recipe
-    return all_weights.find(
+    return beside.find(
         [
             one
             for one in families()
@@ -96,11 +98,16 @@ def beside_all_weights(family: results.Family) -> all_weights.Both | None:
     )
 
 
+def all_weights(both: Both, columns: tuple[str, ...]) -> tuple[str | None, pl.DataFrame]:
+    """What the ends of the scale differ in for both sweeps, where that is kept; and the means of their ratios."""
+    return _all_weights(both, (kept.state(both.full), kept.state(both.heads)), columns)
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
-def all_weights_sentence(_both: all_weights.Both, states: tuple[str, str]) -> str | None:
-    """What the ends of the scale differ in for both, where that is kept."""
+def _all_weights(_both: Both, states: tuple[str, str], columns: tuple[str, ...]) -> tuple[str | None, pl.DataFrame]:
     full, heads = (kept.read(family) for family in _both)
-    return None if full is None or heads is None else all_weights.sentence(full, heads)
+    told = None if full is None or heads is None else beside.sentence(full, heads)
+    return told, beside.table(_both, columns)
 
 
 def losses(family: results.Family) -> pl.DataFrame:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import polars as pl
 
 from engine.errors import StoreError
@@ -13,6 +11,7 @@ from engine.training.checkpoint import checkpoint_key, read_training
 
 FILE = "losses.parquet"
 """Name of the curves among what ships: `checkpoint`, `step`, `loss` and what the checkpoint is."""
+_Steps = list[tuple[int, float]]
 _SCHEMA = {"what": pl.String, "step": pl.Int64, "loss": pl.Float64}
 
 
@@ -26,28 +25,31 @@ def losses(family: Family, store: Store) -> pl.DataFrame:
     Returns:
         `what` (the recipe's label), `step`, `loss`; no rows of a checkpoint that is neither here nor shipped.
     """
-    frames = [_curve(what, key, store) for what, key in _trained(family)]
-    return pl.concat(frames) if frames else pl.DataFrame(schema=_SCHEMA)
-
-
-def _trained(family: Family) -> Iterator[tuple[str, str]]:
     recipes = [recipe for recipe, _ in family.evaluations if recipe.strategy == "hybrid"]
-    for recipe in sorted(recipes, key=lambda one: (one.alpha or 0.0, one.seed)):
-        yield recipe.label, checkpoint_key(recipe)
+    recipes.sort(key=lambda one: (one.alpha or 0.0, one.seed))
+    keys = {checkpoint_key(recipe): recipe.label for recipe in recipes}
+    curves = _shipped(set(keys)) | {key: steps for key in keys if (steps := _here(key, store)) is not None}
+    rows = [(what, *step) for key, what in keys.items() for step in curves.get(key, [])]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 
-def _curve(what: str, key: str, store: Store) -> pl.DataFrame:
+def _here(key: str, store: Store) -> _Steps | None:
+    """The curve of a checkpoint that is here; its weights, which take long to verify, are not read."""
+    if not store.path("checkpoints", key).is_dir():
+        return None
     try:
-        steps = read_training(store, key)["losses"] if store.get("checkpoints", key) is not None else _shipped(key)
+        return [(step, loss) for step, loss in read_training(store, key)["losses"]]
     except StoreError:
-        steps = []
-    frame = pl.DataFrame(steps, schema={"step": pl.Int64, "loss": pl.Float64}, orient="row")
-    return frame.select(pl.lit(what).alias("what"), "step", "loss")
+        return []
 
 
-def _shipped(key: str) -> list[tuple[int, float]]:
+def _shipped(keys: set[str]) -> dict[str, _Steps]:
+    """The curves that come with the project, by checkpoint."""
     root = shipped_entries()
     if root is None or not (root / FILE).is_file():
-        return []
-    rows = pl.scan_parquet(root / FILE).filter(pl.col("checkpoint") == key).select("step", "loss").collect()
-    return [(int(step), float(loss)) for step, loss in rows.iter_rows()]
+        return {}
+    rows = pl.read_parquet(root / FILE).filter(pl.col("checkpoint").is_in(keys)).select("checkpoint", "step", "loss")
+    curves: dict[str, _Steps] = {}
+    for key, step, loss in rows.iter_rows():
+        curves.setdefault(key, []).append((step, loss))
+    return curves

@@ -5,7 +5,6 @@ import streamlit as st
 from dashboard import cached, notices, warnings, widgets
 from dashboard.names import plain
 from dashboard.screens.explorer import family as sweeps
-from dashboard.screens.explorer import sides, tiles
 from dashboard.screens.explorer import view as explorer
 from engine import figures
 from engine.ranks.metrics import METRICS, label
@@ -21,20 +20,8 @@ warnings.draw(sweeps.listed(family))
 def explore() -> None:
     """All that the slider moves, what is seen first before what is below; the rest of the page is not run again."""
     with notices.guarded():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            alpha = st.slider(
-                "alpha: share of monolingual batches", 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=360
-            )
-            names = {metric: label(metric) for metric in METRICS}
-            metric = st.selectbox("Metric", METRICS, format_func=names.get, key="score", bind="query-params", width=150)
-            reference = sides.pick_reference(family, points)
-
-        chosen = sides.at(family, points, alpha)
-        with st.container():  # always there, so that a note which comes and goes shifts no chart
-            explorer.offer_training(family, points, alpha)
-        tiles.draw(family, chosen, reference, metric)
-
-        explorer.draw_curves(family, points, alpha, metric)
+        question = "alpha: share of monolingual batches"
+        alpha, metric, chosen, reference = explorer.draw_ratio(family, points, question, list(METRICS), "score")
 
         st.subheader(f"Every language pair at alpha = {alpha:g}, and against {plain(reference.name)}")
         with st.container():

@@ -9,8 +9,9 @@ from dashboard import access, cached, widgets
 from dashboard.cached import sweeps as sweep_data
 from dashboard.cached import uncertainty
 from dashboard.names import plain
+from dashboard.screens.explorer.scores import scores_of
 from engine import figures
-from engine.sweeps import all_weights, kept, results
+from engine.sweeps import results
 
 
 def pick_family(demo: str | None = None) -> results.Family:
@@ -21,9 +22,8 @@ def pick_family(demo: str | None = None) -> results.Family:
             over pictures. None for all sweeps, and the demo.
     """
     shown = demo or "demo"
-    sweeps = cached.families()
-    if demo is not None:
-        sweeps = [one for one in sweeps if one.has_pictures == (demo == "gallery")]
+    sweeps = [one for one in cached.families() if demo is None or one.has_pictures == (demo == "gallery")]
+    if demo == "gallery":  # of sweeps that differ in the English share alone, one is picked here
         sweeps = [one for one in sweeps if one is next(iter(results.by_english_share(one, sweeps).values()))]
     collections = list(dict.fromkeys(family.collection for family in reversed(sweeps)))
     of_pictures = "picture-" if demo == "gallery" else ""  # what one page holds is no choice of the other
@@ -97,32 +97,17 @@ def answer(family: results.Family, points: pl.DataFrame) -> str:
     return uncertainty.answer(family, curve["seeds"].max())
 
 
-_COLUMNS = {
-    "mono_map": "mono mAP",
-    "cross_map": "cross mAP",
-    "multi_map": "multi mAP",
-    "rank_distance": "rank distance",
-}
-
-
 def draw_all_weights(family: results.Family) -> None:
     """Whether what heads show holds when all weights are trained, where both were measured on the same paragraphs."""
     both = sweep_data.beside_all_weights(family)
     if both is None:
         return
     with st.expander("Does it hold when all weights are trained?"):
-        told = sweep_data.all_weights_sentence(both, (kept.state(both.full), kept.state(both.heads)))
+        columns = {score.column: score.title for score in scores_of(both.full, "map")}
+        told, table = sweep_data.all_weights(both, tuple(columns))
         if told is not None:
             st.markdown(told)
-        digits = {column: "%.0f" if column == "rank_distance" else "%.3f" for column in _COLUMNS}
-        st.dataframe(
-            all_weights.table(both, list(_COLUMNS)),
-            hide_index=True,
-            column_config={
-                "what": "",
-                **{name: st.column_config.NumberColumn(title, format=digits[name]) for name, title in _COLUMNS.items()},
-            },
-        )
+        st.dataframe(table, hide_index=True, column_config={"what": "", **widgets.score_columns(columns)})
         settings = both.full.recipe.settings
         st.caption(
             f"{plain(both.full.collection)}, {settings.steps} steps of {settings.batch_size} pairs for all weights. "
@@ -130,12 +115,17 @@ def draw_all_weights(family: results.Family) -> None:
         )
 
 
+@st.fragment
 def draw_losses(family: results.Family) -> None:
-    """Loss curves of the sweep's mixed batches, on demand."""
-    losses = cached.losses(family)
-    if losses.is_empty():
-        return
-    with st.expander("How the training went: the loss of every ratio"):
+    """Loss curves of the sweep's mixed batches, drawn when they are asked for."""
+    title = "How the training went: the loss of every ratio"
+    with st.expander(title, key="losses-open", on_change="rerun") as expander:
+        if not expander.open:
+            return
+        losses = cached.losses(family)
+        if losses.is_empty():
+            st.info("The loss curves of this sweep are not on this machine.")
+            return
         st.plotly_chart(figures.loss_curves(losses), key="losses", config=widgets.CHART)
         st.caption(
             "Losses of different ratios are not comparable: batches in one language have other negatives than mixed "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import polars as pl
 import streamlit as st
 
@@ -9,17 +12,51 @@ from dashboard import access, cached, heat_table, widgets
 from dashboard.cached import curves, uncertainty
 from dashboard.names import plain
 from dashboard.screens.examples import view as examples
-from dashboard.screens.explorer import marker
+from dashboard.screens.explorer import marker, sides, tiles
 from dashboard.screens.explorer.family import listed
 from dashboard.screens.explorer.scores import RANK_DISTANCE, scores_of
 from dashboard.screens.explorer.sides import Side
 from engine import figures
+from engine.collections.pictures import PICTURE
 from engine.published import paper_points
 from engine.ranks.metrics import label
 from engine.ranks.pairs import language_order
 from engine.storage import jobs
 from engine.sweeps import prose, results
 from engine.training.adjusted import is_head_on_adjusted
+
+
+class Explored(NamedTuple):
+    """What is chosen on a page with the slider, and what holds there."""
+
+    alpha: float
+    metric: str
+    chosen: Side
+    reference: Side
+
+
+def draw_ratio(
+    family: results.Family, points: pl.DataFrame, question: str, metrics: Sequence[str], key: str
+) -> Explored:
+    """The slider with the metric and the reference beside it, and the scores there: as tiles, and as curves.
+
+    Args:
+        family: The sweep.
+        points: Its points.
+        question: What stands above the slider.
+        metrics: Names of metrics, the usual one first.
+        key: Of the picker of metrics.
+    """
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        alpha = st.slider(question, 0.0, 1.0, 0.5, 0.05, key="alpha", bind="query-params", width=360)
+        metric = st.selectbox("Metric", metrics, format_func=label, key=key, bind="query-params", width=150)
+        reference = sides.pick_reference(family, points)
+    chosen = sides.at(family, points, alpha)
+    with st.container():  # always there, so that a note which comes and goes shifts no chart
+        offer_training(family, points, alpha)
+    tiles.draw(family, chosen, reference, metric)
+    draw_curves(family, points, alpha, metric)
+    return Explored(alpha, metric, chosen, reference)
 
 
 def offer_training(family: results.Family, points: pl.DataFrame, alpha: float) -> None:
@@ -95,14 +132,7 @@ def _draw_others(family: results.Family, points: pl.DataFrame, columns: dict[str
         return
     question = "" if family.has_pictures else "Mix batches, merge checkpoints, or subtract a mean? "
     with st.expander(f"{question}Everything beside the ratios, as numbers"):
-        digits = {column: "%.0f" if column == "rank_distance" else "%.3f" for column in columns}
-        st.dataframe(
-            others,
-            hide_index=True,
-            column_config={
-                column: st.column_config.NumberColumn(name, format=digits[column]) for column, name in columns.items()
-            },
-        )
+        st.dataframe(others, hide_index=True, column_config=widgets.score_columns(columns))
         st.caption(f"Means over seeds. {_OF_PICTURES if family.has_pictures else _OF_TEXTS}")
 
 
@@ -177,7 +207,7 @@ def draw_utility(family: results.Family, points: pl.DataFrame, metric: str) -> N
 
 
 def draw_example(chosen: Side, reference: Side) -> None:
-    """The first passages for one question, at the chosen ratio and at the reference."""
+    """What is found first for one question, or for one caption or picture, at the chosen ratio and at the reference."""
     sides = [chosen, reference]
     if any(side.key is None for side in sides):
         return
@@ -186,16 +216,19 @@ def draw_example(chosen: Side, reference: Side) -> None:
     collection = widgets.texts_or_note(*pair)
     if collection is None:
         return
+    pictured = PICTURE in collection.languages
+    asked_in, what, shown = ("Asked with", "Caption", 8) if pictured else ("Query language", "Question", 6)
     with st.container(horizontal=True):
-        query_lang = widgets.pick_language("Query language", collection.languages, key="query")
-        changed = cached.most_changed(pair[0].key, pair[1].key, query_lang)
+        query_lang = widgets.pick_language(asked_in, collection.languages, key="query")
+        found_in = PICTURE if pictured and query_lang != PICTURE else None
+        changed = cached.most_changed(pair[0].key, pair[1].key, query_lang, found_in)
         texts = examples.texts_of(collection, query_lang)
         question = st.selectbox(
-            "Question (those whose ranks differ most first)", changed, format_func=texts.get, key="changed-question"
+            f"{what} (those whose ranks differ most first)", changed, format_func=texts.get, key="changed-question"
         )
-    widgets.question_line(query_lang, texts[question])
+    widgets.question_line(query_lang, collection.queries.texts[examples.row_of(collection, question, query_lang)])
     for column, side, one in zip(st.columns(2, gap="medium"), sides, pair, strict=True):
         with column:
             note = f" (nearest trained: {side.nearest:g})" if side.nearest is not None and side.interpolated else ""
             st.markdown(f"**{plain(side.name)}**{note}")
-            widgets.passage_list(examples.retrieved(one, collection, question, query_lang, None, shown=6))
+            examples.draw_first(one, collection, question, query_lang, found_in, shown)

@@ -5,7 +5,6 @@ import streamlit as st
 from dashboard import access, cached, notices, warnings
 from dashboard.names import plain
 from dashboard.screens.explorer import family as sweeps
-from dashboard.screens.explorer import sides, tiles
 from dashboard.screens.explorer import view as explorer
 from dashboard.screens.pictures import view as pictures
 from engine.ranks.metrics import METRICS, label
@@ -21,34 +20,15 @@ warnings.draw(sweeps.listed(family))
 def explore() -> None:
     """All that the slider moves; the rest of the page is not run again."""
     with notices.guarded():
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            alpha = st.slider(
-                "alpha: share of batches with captions in one language",
-                0.0,
-                1.0,
-                0.5,
-                0.05,
-                key="alpha",
-                bind="query-params",
-                width=360,
-            )
-            metrics = ["hit@1", *(metric for metric in METRICS if metric != "hit@1")]
-            metric = st.selectbox(
-                "Metric", metrics, format_func=label, key="picture-score", bind="query-params", width=150
-            )
-            reference = sides.pick_reference(family, points)
-
-        chosen = sides.at(family, points, alpha)
-        with st.container():  # always there, so that a note which comes and goes shifts no chart
-            explorer.offer_training(family, points, alpha)
-        tiles.draw(family, chosen, reference, metric)
-        explorer.draw_curves(family, points, alpha, metric)
+        question = "alpha: share of batches with captions in one language"
+        metrics = ["hit@1", *(metric for metric in METRICS if metric != "hit@1")]
+        _, metric, chosen, reference = explorer.draw_ratio(family, points, question, metrics, "picture-score")
 
         st.subheader(f"A caption finds its picture: {label(metric)} by language")
         pictures.draw_languages(family, chosen, reference, metric)
 
         st.subheader(f"One caption or picture at {chosen.name} and at {plain(reference.name)}")
-        pictures.draw_example(chosen, reference)
+        explorer.draw_example(chosen, reference)
 
         st.subheader("Every pair of languages, and pictures")
         with st.container():
