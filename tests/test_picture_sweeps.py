@@ -19,6 +19,7 @@ from engine.evaluation.evaluate import evaluations, open_evaluated
 from engine.evaluation.summary import summarise
 from engine.ranks.metrics import per_query
 from engine.ranks.picture_scores import DIRECTIONS, by_direction
+from engine.ranks.search import retrieve, retrieve_again
 from engine.report import Request, write_report
 from engine.significance import Resampled
 from engine.storage.store import Store
@@ -167,3 +168,20 @@ def test_the_code_of_the_card_gives_the_vectors_that_were_evaluated(picture_stor
     expected = encoder.encode(["a dog's face", "ein Hundegesicht"], "query")
     assert np.abs(np.asarray(made["captions"]) - expected).max() < 1e-5
     assert np.abs(np.asarray(made["pictures"]) - encoder.encode([Picture(tmp_path / "dog.png")], "query")).max() < 1e-5
+
+
+def test_a_picture_that_asks_finds_captions_alone(swept: list[Family], picture_store: Store) -> None:
+    evaluation = swept[0].evaluations[0][1]
+    collection = open_evaluated(evaluation, picture_store)
+    encoder = open_encoder(evaluation.manifest.opened_as.encoder, picture_store)
+    row, _ = collection.query_range(PICTURE)
+    typed = retrieve(encoder, collection, collection.queries.texts[row], picture_store, 40)
+    again = retrieve_again(encoder, collection, row, picture_store, 40)
+    for found in (typed, again):
+        assert found.height == 30
+        assert set(found["doc_lang"]) == {"ar", "de", "en"}
+    assert typed["doc"].to_list() == again["doc"].to_list()
+    top = evaluation.top().filter(
+        (pl.col("query_lang") == PICTURE) & (pl.col("question") == collection.queries.questions[row])
+    )
+    assert again["doc"].to_list()[: top.height] == top.sort("rank")["doc"].to_list()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from engine.collections.pictures import Picture
+from engine.collections.pictures import PICTURE, Picture
 from engine.collections.structures import Collection
 from engine.encoders.embedding import embed, embed_collection
 from engine.encoders.encoder import Encoder
@@ -31,7 +31,7 @@ def retrieve(
         text: The query, in any language, or a `Picture`.
         store: Where the passages' vectors are kept.
         k: How many passages.
-        language: Search the candidates of this language only; None for all.
+        language: Search the candidates of this language only; None for all. A picture searches captions.
 
     Returns:
         `rank`, `doc`, `doc_lang`, `score`, best first.
@@ -47,7 +47,8 @@ def retrieve(
     documents = embed(encoder, collection.document_role, collection.corpus.texts, store)
     padded = np.zeros((1, documents.shape[1]), np.float32)  # one tower's vectors may be shorter than the other's
     padded[:, : query.shape[1]] = query
-    return _best(encoder, padded, documents, collection, k, language)
+    candidates = _candidates(collection, language, of_picture=isinstance(text, Picture))
+    return _best(encoder, padded, documents, collection, candidates, k)
 
 
 def retrieve_again(
@@ -70,8 +71,20 @@ def retrieve_again(
         InputError: If k is below 1, or no candidate is in the language.
     """
     queries, documents = embed_collection(encoder, collection, store)
-    own = -1 if collection.own is None else int(collection.own[query])
-    return _best(encoder, queries[query : query + 1], documents, collection, k, language, own)
+    of_picture = collection.queries.languages[query] == PICTURE
+    candidates = _candidates(collection, language, of_picture=of_picture)
+    if collection.own is not None:
+        candidates = candidates[candidates != collection.own[query]]
+    return _best(encoder, queries[query : query + 1], documents, collection, candidates, k)
+
+
+def _candidates(collection: Collection, language: str | None, *, of_picture: bool) -> NDArray[np.int64]:
+    """Positions of the candidates that are searched; a picture finds no pictures, as in the ranking."""
+    codes = np.array(collection.corpus.languages)
+    wanted = codes == language if language is not None else codes != PICTURE if of_picture else codes != ""
+    if not wanted.any():
+        raise InputError(f"language {language}: the collection has no candidate in it")
+    return np.flatnonzero(wanted)
 
 
 def _best(
@@ -79,24 +92,19 @@ def _best(
     query: NDArray[np.float32],
     documents: NDArray[np.float32],
     collection: Collection,
+    candidates: NDArray[np.int64],
     k: int,
-    language: str | None,
-    own: int = -1,
 ) -> pl.DataFrame:
     if k < 1:
         raise InputError(f"k must be an integer >= 1, got {k}")
-    start, end = (0, len(documents)) if language is None else collection.document_range(language)
-    if start == end:
-        raise InputError(f"language {language}: the collection has no candidate in it")
-    size = min(k + 1, end - start)
-    docs, scores = search(*as_inner_products(query, documents[start:end], encoder.similarity), size)
-    kept = np.flatnonzero(docs[0] + start != own)[:k]
-    found = docs[0][kept] + start
+    searched = documents if len(candidates) == len(documents) else documents[candidates]
+    docs, scores = search(*as_inner_products(query, searched, encoder.similarity), min(k, len(candidates)))
+    found = candidates[docs[0]]
     return pl.DataFrame(
         {
             "rank": range(1, len(found) + 1),
             "doc": found,
             "doc_lang": [collection.corpus.languages[doc] for doc in found],
-            "score": scores[0][kept],
+            "score": scores[0],
         }
     )

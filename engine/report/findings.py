@@ -70,6 +70,11 @@ class Findings:
         return ("rank_distance", "multi") in self.figures
 
     @property
+    def has_examples(self) -> bool:
+        """Whether examples are asked for and can be shown; those of pictures are shown in the app only."""
+        return "examples" in self.request.parts and not self.family.has_pictures
+
+    @property
     def featured(self) -> System:
         """The ratio that examples and remarks are of: the best, or the largest of those that were asked for."""
         return System("hybrid", self.best if self.best in self.chosen else self.chosen[-1])

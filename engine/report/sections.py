@@ -120,8 +120,8 @@ def compose(found: Findings, store: Store, *, progress: Progress = silent) -> Co
 
 
 def _notes(found: Findings, texts: Collection | None) -> list[str]:
-    pictured = found.family.has_pictures and "examples" in found.request.parts
-    drawn = ["the examples: those of pictures are shown in the app, on the page of pictures"] if pictured else []
+    in_app = "examples" in found.request.parts and not found.has_examples
+    drawn = ["the examples: those of pictures are shown in the app, on the page of pictures"] if in_app else []
     wanted = {"examples": "the examples", "bias": "the bias measures but rank distance"}
     missing = [text for part, text in wanted.items() if part in found.request.parts and texts is None]
     if not missing:
@@ -140,8 +140,7 @@ def preview(found: Findings, store: Store) -> tuple[list[Picture], list[Table]]:
         store: Where texts are.
     """
     drawn, parts = pictures(found), found.request.parts
-    with_examples = "examples" in parts and not found.family.has_pictures
-    texts = open_texts(found.family.evaluations[0][1], store) if with_examples else None
+    texts = open_texts(found.family.evaluations[0][1], store) if found.has_examples else None
     drawn += [] if texts is None else [example.picture for example in examples(found, texts)]
     tables = []
     if "tables" in parts:
@@ -249,7 +248,7 @@ def _paper_section(found: Findings) -> list[Section]:
 
 
 def _examples_section(found: Findings, texts: Collection | None) -> list[Section]:
-    if "examples" not in found.request.parts or texts is None or found.family.has_pictures:
+    if not found.has_examples or texts is None:
         return []
     licence = sources.sources(found)[0]
     credit = f"The texts are from {markdown(licence.name)}, {markdown(licence.licence)}" + (

@@ -18,6 +18,11 @@ def family_key(recipe: Recipe, evaluation: Evaluation) -> str:
     return digest("family", recipe.family(), evaluation.manifest.collection.digest)
 
 
+def key_in_proportion(recipe: Recipe, evaluation: Evaluation) -> str:
+    """The key of the sweep in the languages' own proportion: one for all that differ in the English share alone."""
+    return family_key(replace(recipe, settings=replace(recipe.settings, english_share=None)), evaluation)
+
+
 def with_shared_baselines(sweeps: Mapping[str, Members]) -> dict[str, Members]:
     """Give each sweep with an English share the baselines that have a share of their own.
 
@@ -31,8 +36,7 @@ def with_shared_baselines(sweeps: Mapping[str, Members]) -> dict[str, Members]:
         recipe, evaluation = next(iter(members.values()))
         if recipe.settings.english_share is None:
             continue
-        without = replace(recipe, settings=replace(recipe.settings, english_share=None))
-        source = family_key(without, evaluation)
+        source = key_in_proportion(recipe, evaluation)
         others = sweeps.get(source, {})
         baselines = {name: one for name, one in others.items() if one[0].strategy in SHARES_OF_THEIR_OWN}
         found[key] = members | baselines

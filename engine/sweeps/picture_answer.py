@@ -9,7 +9,7 @@ import numpy as np
 from engine.significance import Resampled
 from engine.sweeps import prose, uncertainty
 from engine.sweeps.results import Family
-from engine.sweeps.uncertainty import UNTRAINED, System, choose, difference, ratios_of
+from engine.sweeps.uncertainty import UNTRAINED, System, best_and_end, choose, difference, ratios_of
 
 FIGURE = ("hit@1", "caption-picture")
 """What the best ratio is chosen by: how often a caption's own picture comes first."""
@@ -26,10 +26,9 @@ def answer(collection: str, found: Mapping[System, Resampled], seeds: int, pictu
         seeds: How many seeds stand behind a ratio.
         pictures: How many pictures there are: R@1 of a random ranking is 1 in as many.
     """
-    ratios, choice = ratios_of(dict(found)), choose(dict(found), *FIGURE)
-    best = choice.filter(choice["difference"].is_null())["system"].item()
+    ratios, choice = ratios_of(found), choose(found, *FIGURE)
+    best, end = best_and_end(choice)
     sentences = [prose.best_ratio(collection, choice, seeds, _CLAIM)]
-    end = max((alpha for alpha in (0.0, 1.0) if alpha in ratios), key=lambda alpha: abs(alpha - best), default=best)
     if end != best:
         score = difference(ratios[end], ratios[best], *FIGURE)
         distance = _distance(ratios[end], ratios[best])

@@ -6,8 +6,7 @@ Between trained ratios a value is interpolated linearly from the means of its ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -21,7 +20,7 @@ from engine.ranks.metrics import METRICS
 from engine.ranks.picture_scores import DIRECTIONS
 from engine.significance.draws import UTILITY_PARTS, checked_weights
 from engine.storage.digest import digest
-from engine.sweeps.english_shares import Members, family_key, with_shared_baselines
+from engine.sweeps.english_shares import Members, family_key, key_in_proportion, with_shared_baselines
 from engine.sweeps.sweep import Sweep
 from engine.training.recipe import Recipe
 
@@ -146,19 +145,10 @@ def by_english_share(family: Family, others: Sequence[Family]) -> dict[float | N
         family: The sweep.
         others: Sweeps, which may hold it; of those with one share the latest counts.
     """
-    found = {
-        one.recipe.settings.english_share: one
-        for one in others
-        if _but_english_share(one) == _but_english_share(family)
-    }
+    key = key_in_proportion(*family.evaluations[0])
+    found = {one.recipe.settings.english_share: one for one in others if key_in_proportion(*one.evaluations[0]) == key}
     found[family.recipe.settings.english_share] = family
     return dict(sorted(found.items(), key=lambda item: -1.0 if item[0] is None else item[0]))
-
-
-def _but_english_share(family: Family) -> dict[str, Any]:
-    settings = replace(family.recipe.settings, english_share=None)
-    on = family.evaluations[0][1].manifest.collection.digest
-    return {**replace(family.recipe, settings=settings).family(), "on": on}
 
 
 def points(family: Family) -> pl.DataFrame:

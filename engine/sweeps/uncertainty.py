@@ -96,9 +96,20 @@ def ratios_of(systems: Mapping[System, Value], strategy: str = "hybrid") -> dict
     }
 
 
-def choose(found: dict[System, Resampled], measure: str, setting: str) -> pl.DataFrame:
+def choose(found: Mapping[System, Resampled], measure: str, setting: str) -> pl.DataFrame:
     """Which ratio of the hybrid strategy is best in a macro mean; frame of `significance.select`."""
     return select({alpha: one.only(measure, setting) for alpha, one in ratios_of(found).items()})
+
+
+def best_and_end(choice: pl.DataFrame) -> tuple[float, float]:
+    """The best ratio, and the trained end of the scale, 0 or 1, that is farther from it; twice the best without one.
+
+    Args:
+        choice: Frame of `choose`.
+    """
+    best = choice.filter(pl.col("difference").is_null())["system"].item()
+    ends = choice["system"].filter(choice["system"].is_in([0.0, 1.0])).to_list()
+    return best, max(sorted(ends), key=lambda end: abs(end - best), default=best)
 
 
 def difference(one: Resampled, other: Resampled, measure: str, setting: str) -> Difference:
@@ -117,9 +128,8 @@ def answer(collection: str, found: dict[System, Resampled], seeds: int) -> str:
         seeds: How many seeds stand behind a ratio.
     """
     ratios, choice = ratios_of(found), choose(found, "map", "multi")
-    best = choice.filter(pl.col("difference").is_null())["system"].item()
+    best, end = best_and_end(choice)
     told = [prose.best_ratio(collection, choice, seeds)]
-    end = max((alpha for alpha in (0.0, 1.0) if alpha in ratios), key=lambda alpha: abs(alpha - best), default=best)
     if end != best:
         score, distance = (
             difference(ratios[end], ratios[best], *figure) for figure in (("map", "multi"), ("rank_distance", "multi"))

@@ -42,10 +42,7 @@ left, right = st.columns([3, 2], gap="large")
 with left:
     st.subheader("First of the pool" if doc_lang is None else f"First {language(doc_lang).name} passages")
     examples.draw_first(one, collection, question, query_lang, doc_lang)
-    st.caption(
-        f"From the first {one.manifest.top_k} of the pool; the answer in {language(doc_lang or query_lang).name} "
-        "comes last if it is not among those shown."
-    )
+    st.caption(examples.source(one, query_lang, doc_lang))
 with right:
     st.subheader("Where each parallel passage ended")
     st.plotly_chart(figures.parallel_ranks(ranks, query_lang), key="parallel", config=widgets.CHART)

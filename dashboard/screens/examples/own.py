@@ -44,14 +44,8 @@ def _draw_captions(one: cached.Listed, collection: Collection, name: str, conten
         place.write_bytes(content)
         picture = Picture(place)
         st.html(widgets.text_in(PICTURE, picture))
-        found = cached.retrieve(one.key, picture, SHOWN + len(collection.corpus) - _captions(collection))
-    captions = found.filter(pl.col("doc_lang") != PICTURE).head(SHOWN).with_row_index("place", 1)
-    _draw_found(one, collection, captions.with_columns(rank="place"), "captions")
-
-
-def _captions(collection: Collection) -> int:
-    start, end = collection.document_range(PICTURE)
-    return len(collection.corpus) - (end - start)
+        found = cached.retrieve(one.key, picture, SHOWN)
+    _draw_found(one, collection, found, "captions")
 
 
 def _draw_found(one: cached.Listed, collection: Collection, found: pl.DataFrame, kind: str) -> None:
@@ -62,9 +56,9 @@ def _draw_found(one: cached.Listed, collection: Collection, found: pl.DataFrame,
         widgets.passage_list(
             [(row["rank"], row["doc_lang"], row["score"], "", texts[row["doc"]]) for row in found.iter_rows(named=True)]
         )
-    counts = {"pictures": len(texts) - _captions(collection), "captions": _captions(collection)}
+    of = one.manifest.collection
+    counts = {"pictures": of.pictures, "captions": of.pool, "candidates": of.candidates}
     st.caption(
-        f"Retrieved live by {plain(one.checkpoint)} from the {counts.get(kind, len(texts)):,} {kind} of "
-        f"{plain(one.collection)}."
+        f"Retrieved live by {plain(one.checkpoint)} from the {counts[kind]:,} {kind} of {plain(one.collection)}."
     )
     st.divider()

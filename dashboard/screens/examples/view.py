@@ -98,13 +98,29 @@ def draw_first(
     one: cached.Listed, collection: Collection, question: str, query_lang: str, doc_lang: str | None, shown: int = SHOWN
 ) -> None:
     """Draw what is first for a question in the pool, or among a document language; pictures in a row."""
-    if doc_lang != PICTURE or not cached.can_search(one):
+    if not _finds_pictures(one, doc_lang):
         widgets.passage_list(retrieved(one, collection, question, query_lang, doc_lang, shown))
         return
     query = row_of(collection, question, query_lang)
     found = cached.retrieve_again(one.key, query, shown, PICTURE)
     relevant = set(collection.qrels.documents[collection.qrels.queries == query].tolist())
     widgets.picture_row([(collection.corpus.texts[doc], doc in relevant) for doc in found["doc"]])
+
+
+def source(one: cached.Listed, query_lang: str, doc_lang: str | None) -> str:
+    """From where `draw_first` takes what it draws, in a sentence."""
+    if _finds_pictures(one, doc_lang):
+        return f"From all {one.manifest.collection.pictures:,} pictures; green: the one that is asked for."
+    name = language(doc_lang or query_lang).name
+    return (
+        f"From the first {one.manifest.top_k} of the pool; the answer in {name} comes last if it is not among those "
+        "shown."
+    )
+
+
+def _finds_pictures(one: cached.Listed, doc_lang: str | None) -> bool:
+    """Whether pictures are asked for and can be searched."""
+    return doc_lang == PICTURE and cached.can_search(one)
 
 
 def retrieved(
