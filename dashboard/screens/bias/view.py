@@ -27,7 +27,7 @@ def answer(one: cached.Listed, found: Suite) -> str:
         f"{MEASURES['rank_distance'].write(value['rank_distance']['random'])})"
     )
     own = value["own_share"]
-    if own["value"] is not None:
+    if own["value"] is not None and own["random"]:  # pictures have no language of their own
         fair = f"fair share {MEASURES['own_share'].write(own['random'])}"
         text += f", and {told(own)} of the first {k} are in the query's own language ({fair})"
     return f"{text}."

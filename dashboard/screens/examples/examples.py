@@ -40,7 +40,7 @@ ranks = examples.ranks_of(one, question, query_lang)
 st.markdown(examples.verdict(ranks, doc_lang or query_lang))
 left, right = st.columns([3, 2], gap="large")
 with left:
-    st.subheader("First of the pool" if doc_lang is None else f"First {language(doc_lang).name} passages")
+    st.subheader(examples.heading(doc_lang))
     examples.draw_first(one, collection, question, query_lang, doc_lang)
     st.caption(examples.source(one, query_lang, doc_lang))
 with right:

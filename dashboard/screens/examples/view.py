@@ -107,6 +107,13 @@ def draw_first(
     widgets.picture_row([(collection.corpus.texts[doc], doc in relevant) for doc in found["doc"]])
 
 
+def heading(doc_lang: str | None) -> str:
+    """What `draw_first` draws, as a heading."""
+    if doc_lang is None:
+        return "First of the pool"
+    return "First pictures" if doc_lang == PICTURE else f"First {language(doc_lang).name} passages"
+
+
 def source(one: cached.Listed, query_lang: str, doc_lang: str | None) -> str:
     """From where `draw_first` takes what it draws, in a sentence."""
     if _finds_pictures(one, doc_lang):
@@ -168,9 +175,11 @@ def verdict(ranks: pl.DataFrame, wanted: str) -> str:
     parts = []
     for row in ranks.filter(pl.col("doc_lang") == wanted).head(1).iter_rows(named=True):
         name = language(wanted).name
+        of_picture = ("The picture", "pictures")
+        what, among = of_picture if wanted == PICTURE else (f"The answer in {name}", f"{name} passages")
         parts.append(
-            f"The answer in {name} stands at rank **{row['rank_in_pool']:,}** of the pool, "
-            f"**{row['rank_in_language']:,}** among the {name} passages"
+            f"{what} stands at rank **{row['rank_in_pool']:,}** of the pool, "
+            f"**{row['rank_in_language']:,}** among the {among}"
         )
     if ranks.height > 1:
         first, last = ranks.row(0, named=True), ranks.row(-1, named=True)
