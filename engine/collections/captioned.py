@@ -12,8 +12,8 @@ from typing import Any
 
 from engine.collections.captions import Item, picture_collection
 from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate
-from engine.collections.languages import from_tag, is_tag
-from engine.collections.pictures import PICTURE, Picture
+from engine.collections.languages import from_tag
+from engine.collections.pictures import PICTURE, Picture, code_of_text
 from engine.collections.rows import table_rows
 from engine.collections.structures import Collection
 from engine.errors import InputError
@@ -139,6 +139,6 @@ def _fault(row: dict[str, Any]) -> tuple[str, str] | None:
         return "a caption or a picture's name is empty", "give both"
     if has_surrogate(*(row[name] for name in _FIELDS)):
         return LONE_SURROGATE, "write the whole character"
-    if not is_tag(row["lang"]) or from_tag(row["lang"]) == PICTURE:
+    if code_of_text(row["lang"]) is None:
         return f"language {row['lang']!r} is unknown", "`lang` must be a tag of BCP 47 such as de or pt-BR"
     return None

@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate
-from engine.collections.languages import from_tag, is_tag
-from engine.collections.pictures import PICTURE
+from engine.collections.languages import from_tag
+from engine.collections.pictures import code_of_text
 from engine.errors import InputError
 
 LANGUAGE = "LANGUAGE"
@@ -51,7 +52,7 @@ class PairFilter:
     def __post_init__(self) -> None:
         """Check the values."""
         for tag in [*self.languages, *([] if self.lang is None else [self.lang])]:
-            if _code(tag) is None:
+            if code_of_text(tag) is None:
                 raise InputError(f"language {tag!r} is unknown; expected a tag of BCP 47 such as de or zh-Hant")
         for name in SCORES:
             value = getattr(self, name)
@@ -88,12 +89,11 @@ class PairFilter:
 
     def language(self, row: Mapping[str, object]) -> str | None:
         """The code of a caption's language; None if neither its metadata nor `lang` name one."""
-        own = row.get(LANGUAGE)
-        return (_code(own) if isinstance(own, str) else None) or (from_tag(self.lang) if self.lang else None)
+        return code_of_text(row.get(LANGUAGE)) or (from_tag(self.lang) if self.lang else None)
 
     def takes(self, row: Mapping[str, object]) -> bool:
         """Whether a pair is taken, by its metadata."""
-        if self.languages and self.language(row) not in {from_tag(tag) for tag in self.languages}:
+        if self.languages and self.language(row) not in _codes(self.languages):
             return False
         limits = (self.similarity, 1), (self.punsafe, -1), (self.pwatermark, -1)
         return all(
@@ -180,6 +180,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _code(tag: str) -> str | None:
-    """The code of a language of texts; None if the tag names none, as LAION's "nolang" and "unknown"."""
-    return None if not is_tag(tag) or from_tag(tag) == PICTURE else from_tag(tag)
+@lru_cache
+def _codes(tags: tuple[str, ...]) -> frozenset[str]:
+    """The codes of languages, which every pair is held against."""
+    return frozenset(map(from_tag, tags))

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.collections.faults import LONE_SURROGATE, Faults, has_surrogate, qrels_of
-from engine.collections.languages import from_tag, is_tag
-from engine.collections.pictures import PICTURE
+from engine.collections.pictures import code_of_text
 from engine.collections.rows import ENDINGS, table_rows
 from engine.collections.structures import Collection, Corpus, Queries
 from engine.errors import InputError
@@ -129,7 +128,7 @@ class _Table:
 def _pair(row: dict[str, Any], place: str, faults: Faults, lang: str | None) -> _Pair | None:
     """What a row says; None, and a fault, if it cannot be used."""
     query, passage = (_first(row, names) for names in (_QUERY, _PASSAGE))
-    languages = [_language(_first(row, (of, "lang")) or lang) for of in ("query_lang", "passage_lang")]
+    of_query, of_passage = (code_of_text(_first(row, (of, "lang")) or lang) for of in ("query_lang", "passage_lang"))
     negatives, question = list(_negatives(row)), row.get("question")
     if not isinstance(query, str) or not isinstance(passage, str):
         faults.meet(place, "a row lacks `query` or `passage`", "expected texts in both, or in `anchor` and `positive`")
@@ -139,13 +138,13 @@ def _pair(row: dict[str, Any], place: str, faults: Faults, lang: str | None) -> 
         faults.meet(place, "a `question` or a `negative` is no text", "give a string, or leave it out")
     elif has_surrogate(query, passage, question, *negatives):
         faults.meet(place, LONE_SURROGATE, "write the whole character")
-    elif not all(languages):
+    elif of_query is None or of_passage is None:
         expected = "`lang` (or `query_lang` and `passage_lang`) must be tags of BCP 47 such as de, or give --lang"
         faults.meet(place, "a row has no known language", expected)
     else:
         kept = tuple(text for text in negatives if text.strip())
         name = None if question in (None, "") else str(question)
-        return _Pair(name, (languages[0], query), (languages[1], passage), kept)
+        return _Pair(name, (of_query, query), (of_passage, passage), kept)
     return None
 
 
@@ -159,9 +158,3 @@ def _negatives(row: dict[str, Any]) -> Iterator[Any]:
     for name, value in row.items():
         if str(name).startswith(_NEGATIVE) and value is not None:
             yield from value if isinstance(value, list) else [value]
-
-
-def _language(tag: object) -> str:
-    """The code of a language of texts; an empty string if it is none."""
-    known = isinstance(tag, str) and is_tag(tag) and from_tag(tag) != PICTURE
-    return from_tag(str(tag)) if known else ""

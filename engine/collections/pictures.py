@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engine.collections.languages import from_tag, is_tag
 from engine.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,12 +19,25 @@ if TYPE_CHECKING:
 PICTURE = "zxx"
 """ISO 639's code for "no linguistic content": the language of pictures."""
 
+
 MOST_PIXELS = 100_000_000
 """Pixels of the largest picture that is opened; more is taken for a decompression bomb."""
 
 _BACKGROUND = (255, 255, 255)
 _FAULTS = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, MemoryError)  # of broken files in Pillow
 _CHECK_SIDE = 64  # a JPEG is checked at about this size, which takes a fraction of the time
+
+
+def code_of_text(tag: object) -> str | None:
+    """The code of a language that texts are in; None if the tag names none, as LAION's "nolang", or no text's.
+
+    Args:
+        tag: A tag of BCP 47, or whatever stands in its place.
+    """
+    if not isinstance(tag, str) or not is_tag(tag):
+        return None
+    code = from_tag(tag)
+    return None if code == PICTURE else code
 
 
 class Picture(str):
